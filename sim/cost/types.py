@@ -40,21 +40,22 @@ class StepCost:
     A step runs n decoding sequences that hold K KV tokens in all, and p prefill tokens whose attention work is
     W = sum over chunks of chunk x (context before + chunk / 2) [token^2]; T = n + p. Then
 
-        accelerator = token_s[T] + kv_s[n] K + attention_s W
+        accelerator = token_s[T] + sequence_s[n] + kv_s[n] K + attention_s W
         host        = host_s[n] + host_prefill_s p
         step        = max(accelerator, host) + admit_s x (calls admitted in this step)
-        energy      = static_w x step + token_j[T] + kv_j K + attention_j W
+        energy      = static_w x step + token_j[T] + sequence_j n + kv_j K + attention_j W
 
     Beyond the last entry of token_s and token_j the tables go on linearly with `*_beyond` per token.
     Powers and energies are of the replica's accelerators only (all of them), without host or cooling.
 
-    token_s, token_j: float64[max_step_tokens + 1];  kv_s, host_s: float64[max_batch + 1].
+    token_s, token_j: float64[max_step_tokens + 1];  kv_s, sequence_s, host_s: float64[max_batch + 1].
     first_token_s: latency outside the engine (HTTP, tokenizer, detokenizer) added to TTFT and end-to-end time.
     idle_w: draw while no call is on the replica, the model resident.
     """
 
     token_s: np.ndarray
     token_s_beyond: float
+    sequence_s: np.ndarray
     kv_s: np.ndarray
     attention_s: float
     host_s: np.ndarray
@@ -63,6 +64,7 @@ class StepCost:
     first_token_s: float
     token_j: np.ndarray
     token_j_beyond: float
+    sequence_j: float
     kv_j: float
     attention_j: float
     static_w: float
