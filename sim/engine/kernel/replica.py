@@ -1,0 +1,447 @@
+"""One replica: how its steps begin, end, and are cut short.
+
+A *segment* is a run of steps of one batch. While only decoding goes on, each step holds `batch` more KV tokens than
+the one before, so its accelerator time grows by a constant and the times of m steps sum in closed form; the host's
+constant time sets a floor to each step, hence at most one knee. A step with prefill is a segment of one step.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sim.engine.kernel import heap, tournament
+from sim.engine.kernel.clock import BEGIN, END, NEVER, key_of, seconds_of, tick_of
+from sim.engine.kernel.jit import inlined, shared
+from sim.engine.kernel.record import completed, spread, waited, window_of
+from sim.engine.kernel.spawned import spawn
+from sim.engine.plan import CLOSED, LEAST_OUTSTANDING, PREFILL_FIRST, STATIC
+from sim.engine.state import (
+    BATCH_S,
+    BUSY_S,
+    DECODED,
+    ENERGY_J,
+    FREE_HEAD,
+    NONE,
+    PREEMPTED,
+    PREFILLED,
+    RECOMPUTED,
+    SEGMENTS,
+    STEPS,
+)
+
+CALL_BITS = 28
+_CALL_MASK = (1 << CALL_BITS) - 1
+
+
+@shared
+def steps_s(first_s, slope_s, host_s, steps):
+    """Time [s] of `steps` steps, step i taking max(first_s + slope_s i, host_s)."""
+    held = 0
+    if first_s < host_s:
+        if slope_s <= 0.0:
+            return steps * host_s
+        held = steps
+        if first_s + slope_s * steps > host_s:
+            held = min(max(int(math.ceil((host_s - first_s) / slope_s)), 0), steps)
+    rest = steps - held
+    return held * host_s + rest * (first_s + slope_s * 0.5 * (steps + held - 1))
+
+
+@shared
+def steps_until(begin_s, first_s, slope_s, host_s, most, tick):
+    """The least number of steps, from 1 to `most`, after which a segment begun at `begin_s` is at or past `tick`."""
+    elapsed = seconds_of(tick) - begin_s
+    guess = elapsed / max(first_s, host_s)
+    if slope_s > 0.0:
+        held = max((host_s - first_s) / slope_s, 0.0)
+        if elapsed > held * host_s:  # the root of slope m^2 / 2 + b m - c = 0 past the knee
+            b = first_s + slope_s * (held - 0.5)
+            c = elapsed - held * host_s
+            guess = held + 2.0 * c / (b + math.sqrt(b * b + 2.0 * slope_s * c))
+    steps = min(max(int(guess), 1), most)
+    while steps < most and tick_of(begin_s + steps_s(first_s, slope_s, host_s, steps)) < tick:
+        steps += 1
+    while steps > 1 and tick_of(begin_s + steps_s(first_s, slope_s, host_s, steps - 1)) >= tick:
+        steps -= 1
+    return steps
+
+
+@inlined
+def schedule(st, r, key):
+    """Set the next event of replica `r`."""
+    st.event_key[r] = key
+    tournament.update(st.event_winner, st.event_key, r)
+
+
+@inlined
+def count_outstanding(plan, st, r, change):
+    """A call came to (+1) or left (-1) replica `r`; keep the router's view."""
+    replica = st.replicas[r]
+    replica.outstanding += change
+    g = plan.pools[replica.pool].group
+    group = plan.groups[g]
+    if group.router == LEAST_OUTSTANDING:
+        i = r - group.first_replica
+        st.route_key[g, i] = replica.outstanding
+        tournament.update(st.route_winner[g], st.route_key[g], i)
+
+
+@inlined
+def enqueue(plan, st, r, c, tick):
+    """A call arrives at replica `r`: wake an idle replica, or cut a segment that the call may join."""
+    replica = st.replicas[r]
+    call = st.calls[c]
+    call.next = NONE
+    if replica.queued == 0:
+        replica.queue_head = c
+    else:
+        st.calls[replica.queue_tail].next = c
+    replica.queue_tail = c
+    replica.queued += 1
+    replica.queued_tokens += call.input
+    count_outstanding(plan, st, r, 1)
+    if st.event_key[r] == NEVER:
+        replica.end_s = seconds_of(tick)
+        schedule(st, r, key_of(tick, BEGIN))
+    elif replica.queued == 1 and replica.segment_steps > 1 and (st.event_key[r] & 3) == END:
+        pool = plan.pools[replica.pool]
+        if pool.scheduler != STATIC and replica.running < pool.max_batch:
+            cut(st, r, tick)
+
+
+@inlined
+def cut(st, r, tick):
+    """End the decode segment of replica `r` at its first step boundary at or after `tick`."""
+    replica = st.replicas[r]
+    steps = steps_until(
+        replica.begin_s, replica.first_s, replica.slope_s, replica.host_s, replica.segment_steps, tick
+    )
+    if steps < replica.segment_steps:
+        replica.segment_steps = steps
+        replica.end_s = replica.begin_s + steps_s(replica.first_s, replica.slope_s, replica.host_s, steps)
+        schedule(st, r, key_of(tick_of(replica.end_s), END))
+
+
+@inlined
+def begin(plan, st, r):
+    """Choose the batch of the next segment of replica `r`, from the time that stands in `end_s`, or go idle."""
+    replica = st.replicas[r]
+    pool = plan.pools[replica.pool]
+    time_s = replica.end_s
+    preempted = replica.kv > pool.kv_capacity
+    while replica.kv > pool.kv_capacity:
+        _preempt(plan, st, r, time_s)
+    tokens = 0
+    attention = 0.0
+    admitted = 0
+    batch = replica.decoding
+    waiting = replica.queued > 0 and not preempted
+    if pool.scheduler == STATIC:
+        if replica.running == 0:
+            admitted, tokens, attention = _admit(plan, st, r, time_s, 1 << 30, True)
+    elif pool.scheduler == PREFILL_FIRST:
+        if waiting:
+            admitted, tokens, attention = _admit(plan, st, r, time_s, pool.token_budget, True)
+            if admitted > 0:
+                batch = 0  # decoding stands still while prompts are prefilled
+    elif waiting or replica.partial != NONE:
+        budget = pool.token_budget - batch
+        tokens, attention = _go_on(st, replica, budget)
+        if waiting and budget > tokens:
+            admitted, more, work = _admit(plan, st, r, time_s, budget - tokens, False)
+            tokens += more
+            attention += work
+    if batch == 0 and tokens == 0:
+        schedule(st, r, NEVER)
+        return
+    _lay_segment(plan, st, r, batch, tokens, attention, admitted)
+
+
+@inlined
+def _lay_segment(plan, st, r, batch, tokens, attention, admitted):
+    replica = st.replicas[r]
+    p = replica.pool
+    pool = plan.pools[p]
+    context = replica.context if batch > 0 else 0.0
+    total = batch + tokens
+    last = plan.token_s.shape[1] - 1
+    first_s = plan.token_s[p, min(total, last)] + max(total - last, 0) * pool.token_s_beyond
+    first_s += plan.sequence_s[p, batch] + plan.kv_s[p, batch] * context + pool.attention_s * attention
+    host_s = plan.host_s[p, batch] + pool.host_prefill_s * tokens
+    slope_s = plan.kv_s[p, batch] * batch
+    steps = 1
+    if tokens == 0:
+        steps = (st.finishing[r, 0] >> CALL_BITS) - replica.steps
+        if pool.reserve_full == 0:
+            steps = min(steps, int((pool.kv_capacity - replica.kv) / batch) + 1)
+    replica.batch = batch
+    replica.prefill = tokens
+    replica.attention = attention
+    replica.segment_steps = steps
+    replica.begin_s = replica.end_s
+    replica.first_s = first_s
+    replica.slope_s = slope_s
+    replica.host_s = host_s
+    replica.admit_s = pool.admit_s * admitted
+    replica.end_s = replica.begin_s + steps_s(first_s, slope_s, host_s, steps) + replica.admit_s
+    schedule(st, r, key_of(tick_of(replica.end_s), END))
+
+
+@inlined
+def _go_on(st, replica, budget):
+    """Prefill more of the partly prefilled prompt, if there is one: (tokens, attention work)."""
+    c = replica.partial
+    if c == NONE:
+        return 0, 0.0
+    call = st.calls[c]
+    need = call.input + call.done - replica.partial_done
+    take = min(need, budget)
+    work = take * (replica.partial_done + 0.5 * take)
+    replica.partial_done += take
+    if take == need:
+        replica.partial = NONE
+        _end_prefill_with_step(st, replica, c)
+    return take, work
+
+
+@inlined
+def _admit(plan, st, r, time_s, budget, whole):
+    """Admit calls from the queue in order while batch, KV room and token budget last.
+
+    `whole`: prompts are prefilled whole (the first even if it is longer than the budget); else the last one may be
+    cut. Returns (calls admitted, tokens, attention work).
+    """
+    replica = st.replicas[r]
+    pool = plan.pools[replica.pool]
+    admitted = 0
+    tokens = 0
+    attention = 0.0
+    while replica.queued > 0 and replica.running < pool.max_batch and tokens < budget:
+        c = replica.queue_head
+        call = st.calls[c]
+        need = call.input + call.done
+        if whole and tokens > 0 and tokens + need > budget:
+            break
+        room = _room(pool, call)
+        if replica.kv + room > (pool.kv_admit if replica.running > 0 else pool.kv_capacity):
+            break
+        replica.queue_head = call.next
+        replica.queued -= 1
+        replica.queued_tokens -= need
+        waited(plan, st, replica.pool, call, time_s)
+        if call.admit_s < 0.0:
+            call.admit_s = time_s
+        call.order = replica.admissions
+        replica.admissions += 1
+        replica.running += 1
+        replica.kv += room
+        admitted += 1
+        take = need if whole else min(need, budget - tokens)
+        tokens += take
+        attention += 0.5 * take * take
+        if take == need:
+            _end_prefill_with_step(st, replica, c)
+        else:
+            replica.partial = c
+            replica.partial_done = take
+    return admitted, tokens, attention
+
+
+@inlined
+def _room(pool, call):
+    """KV tokens a call takes from its admission: its prompt, what it had emitted before, and its next token."""
+    if pool.reserve_full == 1:
+        return call.input + call.output
+    return call.input + min(call.done + 1, call.output)
+
+
+@inlined
+def _end_prefill_with_step(st, replica, c):
+    call = st.calls[c]
+    call.next = NONE
+    if replica.ending_head == NONE:
+        replica.ending_head = c
+    else:
+        st.calls[replica.ending_tail].next = c
+    replica.ending_tail = c
+
+
+@inlined
+def _preempt(plan, st, r, time_s):
+    """Send the call admitted last back to the head of the queue; what it had computed is lost."""
+    replica = st.replicas[r]
+    pool = plan.pools[replica.pool]
+    if replica.partial != NONE:  # always the newest: nothing is admitted behind an unfinished prompt
+        c = replica.partial
+        call = st.calls[c]
+        lost = replica.partial_done
+        replica.kv -= _room(pool, call)
+        replica.partial = NONE
+    else:
+        row = st.finishing[r]
+        newest = 0
+        for i in range(1, replica.decoding):
+            if st.calls[row[i] & _CALL_MASK].order > st.calls[row[newest] & _CALL_MASK].order:
+                newest = i
+        c = row[newest] & _CALL_MASK
+        call = st.calls[c]
+        call.done = call.output - ((row[newest] >> CALL_BITS) - replica.steps)
+        heap.remove(row, replica.decoding, newest)
+        replica.decoding -= 1
+        replica.context -= call.input + call.done
+        replica.kv -= call.input + call.done
+        lost = call.input + call.done - 1
+    replica.running -= 1
+    call.since_s = time_s
+    call.next = replica.queue_head
+    replica.queue_head = c
+    if replica.queued == 0:
+        replica.queue_tail = c
+    replica.queued += 1
+    replica.queued_tokens += call.input + call.done
+    w = window_of(plan, time_s)
+    st.windows[replica.pool, w, PREEMPTED] += 1
+    st.windows[replica.pool, w, RECOMPUTED] += lost
+
+
+@inlined
+def end(plan, st, r):
+    """End the segment of replica `r`: emit its tokens, complete calls, and plan the next begin."""
+    replica = st.replicas[r]
+    p = replica.pool
+    pool = plan.pools[p]
+    steps = replica.segment_steps
+    _book_segment(plan, st, replica, pool, steps)
+    replica.steps += steps
+    emitted = replica.batch * steps
+    replica.context += emitted
+    if pool.reserve_full == 0:
+        replica.kv += emitted
+    ended = 0
+    row = st.finishing[r]
+    while replica.decoding > 0 and (row[0] >> CALL_BITS) <= replica.steps:
+        c = heap.pop(row, replica.decoding) & _CALL_MASK
+        replica.decoding -= 1
+        call = st.calls[c]
+        replica.context -= call.input + call.output
+        st.ended[ended] = c
+        ended += 1
+    ended = _end_prefills(st, r, pool, ended)
+    if replica.decoding == 0:
+        replica.context = 0.0  # static batches pad the short members up to the longest
+    if ended > 1:
+        _sort_by_id(st, ended)
+    for i in range(ended):
+        _complete(plan, st, r, st.ended[i])
+    if replica.running > 0 or replica.queued > 0:
+        schedule(st, r, key_of(tick_of(replica.end_s), BEGIN))
+    else:
+        schedule(st, r, NEVER)
+
+
+@inlined
+def _end_prefills(st, r, pool, ended):
+    """First tokens of the calls whose prefill ends now; those with more to say go on decoding."""
+    replica = st.replicas[r]
+    row = st.finishing[r]
+    longest = 0
+    c = replica.ending_head if pool.scheduler == STATIC else NONE
+    while c != NONE:
+        longest = max(longest, st.calls[c].output)
+        c = st.calls[c].next
+    c = replica.ending_head
+    replica.ending_head = NONE
+    while c != NONE:
+        call = st.calls[c]
+        following = call.next
+        if call.first_s < 0.0:
+            call.first_s = replica.end_s
+        call.done = min(call.done + 1, call.output)
+        left = call.output - call.done
+        if pool.scheduler == STATIC:
+            left = max(longest - 1, 0)  # the batch returns as one, when its longest member is done
+        if left == 0:
+            st.ended[ended] = c
+            ended += 1
+        else:
+            heap.push(row, replica.decoding, ((replica.steps + left) << CALL_BITS) | c)
+            replica.decoding += 1
+            replica.context += call.input + call.done
+        c = following
+    return ended
+
+
+@inlined
+def _book_segment(plan, st, replica, pool, steps):
+    """Energy, busy time and tokens of the segment that ends now, spread over the windows it crosses."""
+    st.scalars[SEGMENTS] += 1
+    p = replica.pool
+    batch = replica.batch
+    context = replica.context if batch > 0 else 0.0
+    total = batch + replica.prefill
+    last = plan.token_j.shape[1] - 1
+    step_j = plan.token_j[p, min(total, last)] + max(total - last, 0) * pool.token_j_beyond
+    step_j += pool.sequence_j * batch + pool.kv_j * context + pool.attention_j * replica.attention
+    duration_s = replica.end_s - replica.begin_s
+    energy_j = pool.static_w * duration_s + steps * step_j + pool.kv_j * batch * (0.5 * steps * (steps - 1.0))
+    windows = st.windows
+    first = window_of(plan, replica.begin_s)
+    if first == window_of(plan, replica.end_s):
+        row = windows[p, first]
+        row[ENERGY_J] += energy_j
+        row[BUSY_S] += duration_s
+        row[BATCH_S] += duration_s * batch
+        row[DECODED] += batch * steps
+        row[PREFILLED] += replica.prefill
+        row[STEPS] += steps
+    else:
+        spread(plan, windows, p, ENERGY_J, replica.begin_s, replica.end_s, energy_j)
+        spread(plan, windows, p, BUSY_S, replica.begin_s, replica.end_s, duration_s)
+        spread(plan, windows, p, BATCH_S, replica.begin_s, replica.end_s, duration_s * batch)
+        spread(plan, windows, p, DECODED, replica.begin_s, replica.end_s, batch * steps)
+        spread(plan, windows, p, PREFILLED, replica.begin_s, replica.end_s, replica.prefill)
+        spread(plan, windows, p, STEPS, replica.begin_s, replica.end_s, steps)
+
+
+@inlined
+def _sort_by_id(st, count):
+    """Insertion sort of the scratch list `ended`: calls that end with one step complete in order of request."""
+    for i in range(1, count):
+        c = st.ended[i]
+        key = st.calls[c].id
+        j = i
+        while j > 0 and st.calls[st.ended[j - 1]].id > key:
+            st.ended[j] = st.ended[j - 1]
+            j -= 1
+        st.ended[j] = c
+
+
+@inlined
+def _complete(plan, st, r, c):
+    replica = st.replicas[r]
+    pool = plan.pools[replica.pool]
+    call = st.calls[c]
+    replica.running -= 1
+    replica.kv -= (
+        call.input + call.output
+    )  # with all its tokens emitted, the room taken is the same either way
+    count_outstanding(plan, st, r, -1)
+    completed(plan, st, r, replica.pool, call, replica.end_s)
+    release(plan, st, c, tick_of(replica.end_s))
+
+
+@inlined
+def release(plan, st, c, tick):
+    """A call is over. A closed loop's client thinks and asks again in the same slot; else the slot is free."""
+    call = st.calls[c]
+    w = call.id >> 48
+    workload = plan.workloads[w]
+    if workload.process == CLOSED:
+        stream = st.streams[w]
+        at = tick + workload.think_tick
+        if at < plan.duration_tick and stream.issued < workload.limit:
+            spawn(st, c, (w << 48) | (stream.issued * plan.cells + plan.cell), at)
+            stream.issued += 1
+            return
+    call.next = st.scalars[FREE_HEAD]
+    st.scalars[FREE_HEAD] = c

@@ -1,0 +1,59 @@
+"""Which replica of a group takes a call."""
+
+from __future__ import annotations
+
+from sim.engine.kernel import rng
+from sim.engine.kernel.clock import END
+from sim.engine.kernel.jit import inlined
+from sim.engine.kernel.replica import steps_until
+from sim.engine.plan import LEAST_OUTSTANDING, POWER_OF_TWO, RANDOM, ROUND_ROBIN
+
+
+@inlined
+def route(plan, st, g, call_id, tick):
+    """Replica of group `g` for a call that arrives at `tick`. Ties go to the lower number."""
+    group = plan.groups[g]
+    first, count = group.first_replica, group.replicas
+    if group.router == LEAST_OUTSTANDING:
+        return first + st.route_winner[g, 1]
+    if group.router == ROUND_ROBIN:
+        turn = st.turns[g]
+        st.turns[g] = turn + 1
+        return first + turn % count
+    key = plan.workloads[call_id >> 48].route_key
+    counter = (call_id & ((1 << 48) - 1)) * rng.DRAWS
+    a = first + int(rng.uniform(key, counter) * count)
+    if group.router == RANDOM:
+        return a
+    if group.router == POWER_OF_TWO:
+        b = first + int(rng.uniform(key, counter + 1) * count)
+        if b < a:
+            a, b = b, a
+        return a if st.replicas[a].outstanding <= st.replicas[b].outstanding else b
+    best = first
+    least = kv_now(plan, st, first, tick)
+    for r in range(first + 1, first + count):
+        kv = kv_now(plan, st, r, tick)
+        if kv < least:
+            best, least = r, kv
+    return best
+
+
+@inlined
+def kv_now(plan, st, r, tick):
+    """KV tokens taken on replica `r` as of its last step boundary at or before `tick`, and the prompts queued."""
+    replica = st.replicas[r]
+    kv = replica.kv + replica.queued_tokens
+    pool = plan.pools[replica.pool]
+    if (
+        pool.reserve_full == 0
+        and replica.batch > 0
+        and (st.event_key[r] & 3) == END
+        and replica.segment_steps > 1
+    ):
+        # whole steps done by `tick`: the first boundary after it, less one
+        after = steps_until(
+            replica.begin_s, replica.first_s, replica.slope_s, replica.host_s, replica.segment_steps, tick + 1
+        )
+        kv += replica.batch * (after - 1)
+    return kv
