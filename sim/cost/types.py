@@ -23,7 +23,10 @@ class MemoryBudget:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """How the step cost is known: `basis` ("measured", "same family", "datasheet only"), and the expected error."""
+    """How the step cost is known: `basis` ("measured", "same family", "datasheet only") and expected errors.
+
+    The errors are medians of |predicted / measured - 1|.
+    """
 
     basis: str
     stack: str
@@ -37,8 +40,8 @@ class Knowledge:
 class StepCost:
     """Time [s] and energy [J] of one step of one replica.
 
-    A step runs n decoding sequences that hold K KV tokens in all, and p prefill tokens whose attention work is
-    W = sum over chunks of chunk x (context before + chunk / 2) [token^2]; T = n + p. Then
+    A step runs n decoding sequences that hold K KV tokens in all, and p prefill tokens whose attention work
+    is W = sum over chunks of chunk x (context before + chunk / 2) [token^2]; T = n + p. Then
 
         accelerator = token_s[T] + sequence_s[n] + kv_s[n] K + attention_s W
         host        = host_s[n] + host_prefill_s p
@@ -49,7 +52,8 @@ class StepCost:
     Powers and energies are of the replica's accelerators only (all of them), without host or cooling.
 
     token_s, token_j: float64[max_step_tokens + 1];  kv_s, sequence_s, host_s: float64[max_batch + 1].
-    first_token_s: latency outside the engine (HTTP, tokenizer, detokenizer) added to TTFT and end-to-end time.
+    first_token_s: latency outside the engine (HTTP, tokenizer, detokenizer), added to TTFT and end-to-end
+        time.
     idle_w: draw while no call is on the replica, the model resident.
     """
 

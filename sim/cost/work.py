@@ -1,0 +1,171 @@
+"""What one step must do, from shapes alone: bytes to touch and FLOPs to run. Pure functions, no efficiencies.
+
+Token counts may be numpy arrays; results then have their shape. One parameter costs 2 FLOPs per token.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.catalog.types import Model
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Parameters of a whole model by how a step touches them.
+
+    dense: attention, dense FFNs, shared experts, routers, recurrent layers: read whole, used by each token.
+    experts: all routed experts;  active_experts: those that one token uses.
+    head: the output projection: read whole, used once per sequence;  embedding: held but not read.
+    """
+
+    dense: float
+    experts: float
+    active_experts: float
+    head: float
+    embedding: float
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Cached state of one model on one accelerator of a replica, for one of its sequences [bytes].
+
+    token_bytes: per token of context, all the layers that keep the whole context (or count as such).
+    sequence_bytes: constant per sequence: full windows of sliding-window layers, and recurrent states.
+    sequence_traffic_bytes: what a decode step moves of it: windows are read, states are read and written.
+    """
+
+    token_bytes: float
+    sequence_bytes: float
+    sequence_traffic_bytes: float
+
+
+@dataclass(frozen=True)
+class AttentionWork:
+    """FLOPs of attention, whole model.
+
+    prefill_pair: per token^2 of W = chunk x (context before + chunk / 2), full layers.
+    decode_token: per KV token read by one decoding sequence, full layers.
+    window_token: per computed token in sliding-window layers (its window is full).
+    """
+
+    prefill_pair: float
+    decode_token: float
+    window_token: float
+
+
+def touched_fraction(experts: int, top_k: int, tokens: np.ndarray | float) -> np.ndarray | float:
+    """Expected share of `experts` that a batch of `tokens` wakes, each token `top_k` of them uniformly.
+
+    1 - (1 - k/E)^T: a token misses a given expert with probability 1 - k/E, independently of other tokens.
+    """
+    if top_k >= experts:
+        return np.minimum(tokens, 1.0)
+    return -np.expm1(np.multiply(tokens, math.log1p(-top_k / experts)))
+
+
+def busiest(mean: np.ndarray | float, variance: np.ndarray | float, ranks: int) -> np.ndarray | float:
+    """Expected maximum over `ranks` alike and nearly normal loads: mean + sqrt(2 ln(ranks) variance).
+
+    The usual upper estimate of a Gaussian maximum (e.g. Boucheron, Lugosi, Massart, Concentration
+    Inequalities, 2013, section 2.5); it takes uniform routing, so real skew comes on top.
+    """
+    return mean + np.sqrt(2.0 * math.log(ranks) * np.asarray(variance))
+
+
+def busiest_share(count: np.ndarray, lanes: int) -> np.ndarray:
+    """Share of `count` things on the lane that has most, when they are dealt out evenly: ceil(n/lanes)/n."""
+    n = np.maximum(count, 1)
+    return np.ceil(n / lanes) / n
+
+
+def full_and_window_layers(model: Model, typical_context: float) -> tuple[int, int]:
+    """Attention layers whose cache grows with context, and layers that read a full window instead.
+
+    A table linear in context cannot bend at the window. Layers whose window is at most `typical_context`
+    count as always full; a longer window counts as none, since few contexts reach it.
+    """
+    attention = model.attention_layers or model.layers
+    windowed = model.window_layers if 0 < model.window <= typical_context else 0
+    return attention - windowed, windowed
+
+
+def attention_work(model: Model, typical_context: float) -> AttentionWork:
+    """FLOPs of attention: two products per pair of tokens and head, q.k and p.v, 2 FLOPs per dimension.
+
+    Latent attention decodes in the compressed space (absorbed form, DeepSeek-V2, arXiv 2405.04434): both
+    products are kv_rank wide, plus the rotary part.
+    """
+    full, windowed = full_and_window_layers(model, typical_context)
+    latent = model.latent
+    if latent is None:
+        pair = decode = 4.0 * model.heads * model.head_dim
+    else:
+        pair = 2.0 * model.heads * (latent.nope_dim + latent.rope_dim + latent.v_dim)
+        decode = 2.0 * model.heads * (2 * latent.kv_rank + latent.rope_dim)
+    return AttentionWork(pair * full, decode * full, decode * windowed * model.window)
+
+
+def cache(model: Model, tensor_parallel: int, element_bytes: float, typical_context: float) -> Cache:
+    """Cached bytes on one accelerator, all layers (one pipeline stage).
+
+    Key-value heads are split over tensor_parallel as far as they go, so each accelerator holds
+    ceil(kv_heads / tensor_parallel); a latent cache is one vector per token and cannot be split.
+    """
+    full, windowed = full_and_window_layers(model, typical_context)
+    if model.latent is None:
+        layer_bytes = 2.0 * math.ceil(model.kv_heads / tensor_parallel) * model.head_dim * element_bytes
+    else:
+        layer_bytes = (model.latent.kv_rank + model.latent.rope_dim) * element_bytes
+    window_bytes = windowed * model.window * layer_bytes
+    state_bytes = 0.0
+    if model.recurrent is not None:
+        state_bytes = model.recurrent.layers * model.recurrent.state_bytes / tensor_parallel
+    return Cache(full * layer_bytes, window_bytes + state_bytes, window_bytes + 2.0 * state_bytes)
+
+
+def moe_layers(model: Model) -> int:
+    """Layers whose FFN is routed experts."""
+    return 0 if model.moe is None else model.layers - model.moe.dense_layers
+
+
+def expert_parameters(model: Model) -> float:
+    """Parameters of one routed expert."""
+    return 0.0 if model.moe is None else float(model.ffn_matrices * model.hidden * model.moe.expert_ffn)
+
+
+def weights(model: Model) -> Weights:
+    """Parameters of `model` by how a step touches them. Norms and biases are left out (under 0.1 %)."""
+    moe, experts = model.moe, 0.0
+    dense = attention_layers(model) * attention_parameters(model)
+    if moe is None:
+        dense += model.layers * float(model.ffn_matrices * model.hidden * model.ffn)
+    else:
+        shared = moe.shared * model.ffn_matrices * model.hidden * (moe.shared_ffn or moe.expert_ffn)
+        router = model.hidden * moe.experts
+        dense += moe.dense_layers * float(model.ffn_matrices * model.hidden * model.ffn)
+        dense += moe_layers(model) * float(shared + router)
+        experts = moe_layers(model) * moe.experts * expert_parameters(model)
+    if model.recurrent is not None:
+        dense += model.recurrent.layers * model.recurrent.parameters
+    table = float(model.vocab * model.hidden)
+    active = 0.0 if moe is None else experts * moe.top_k / moe.experts
+    return Weights(dense, experts, active, table, 0.0 if model.tied else table)
+
+
+def attention_layers(model: Model) -> int:
+    return model.attention_layers or model.layers
+
+
+def attention_parameters(model: Model) -> float:
+    d, latent = model.hidden, model.latent
+    if latent is None:
+        return float(d * model.head_dim * (2 * model.heads + 2 * model.kv_heads))
+    query = model.heads * (latent.nope_dim + latent.rope_dim)
+    up_query = d * latent.q_rank + latent.q_rank * query if latent.q_rank else d * query
+    down = d * (latent.kv_rank + latent.rope_dim)
+    up = latent.kv_rank * model.heads * (latent.nope_dim + latent.v_dim)
+    return float(up_query + down + up + model.heads * latent.v_dim * d)
