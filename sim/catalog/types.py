@@ -66,6 +66,8 @@ class Server:
     host_power_w: CPUs, NICs, fans and switches of one server at load, without the accelerators.
     psu_efficiency: fraction of wall power that reaches the components.
     price_usd: whole server with its accelerators at `price_date`.
+    fan_fraction: fan (or pump) power per watt of accelerator power, so that at load
+        wall = ((1 + fan_fraction) x accelerator power + host_power_w) / psu_efficiency.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Server:
     price_usd: float
     price_date: str
     provenance: Mapping[str, Provenance] = field(default_factory=dict)
+    fan_fraction: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ class Model:
     ffn_matrices: 3 for gated (SwiGLU), 2 for plain. tied: embedding shared with the output head.
     window: sliding-window length of `window_layers` layers (0 = none).
     native_precision: precision of the published checkpoint.
+    ffn_layers: blocks that hold an FFN, dense or MoE (0 means all); differs from `layers` in hybrids whose blocks
+        are each one thing (attention, FFN, or recurrent).
     """
 
     name: str
@@ -148,6 +153,7 @@ class Model:
     published_kv_bytes_per_token: float = 0.0
     aliases: tuple[str, ...] = ()
     provenance: Mapping[str, Provenance] = field(default_factory=dict)
+    ffn_layers: int = 0
 
 
 @dataclass(frozen=True)
