@@ -1,0 +1,135 @@
+"""How requests arrive: the tables that `arrivals = { process = ... }` can be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from sim.scenario.fields import Count, Number, Positive, Refusal, Seconds, Table
+from sim.scenario.names import shape_name
+from sim.scenario.trace_file import FORMAT_HELP, TraceFormat, TracePath
+
+HOURS = (24, 168)
+
+
+def _shape(value: object) -> str | tuple[float, ...]:
+    """A catalog name, or relative rates by hour of the day or of the week."""
+    if isinstance(value, str):
+        return shape_name(value)
+    if not isinstance(value, list | tuple):
+        raise Refusal("must be the name of a shape, or a list of 24 or 168 relative rates")
+    rates = tuple(value)
+    if any(isinstance(r, bool) or not isinstance(r, int | float) or not 0 <= r < float("inf") for r in rates):
+        raise Refusal("relative rates must be numbers from 0 up")
+    if len(rates) not in HOURS:
+        raise Refusal(f"needs 24 relative rates (hours of a day) or 168 (of a week); given {len(rates)}")
+    if sum(rates) <= 0:
+        raise Refusal("at least one relative rate must be above 0")
+    return tuple(float(r) for r in rates)
+
+
+Shape = Annotated[
+    str | tuple[float, ...],
+    PlainValidator(_shape),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "number", "minimum": 0}}]}
+    ),
+]
+
+RatePerS = Annotated[Positive, Field(description="Mean rate of arrivals [requests/s].", examples=[40])]
+
+
+class PoissonArrivals(Table):
+    """Independent arrivals: exponential gaps."""
+
+    process: Literal["poisson"]
+    rate_per_s: RatePerS
+
+
+class GammaArrivals(Table):
+    """Gamma-distributed gaps: burstier than Poisson where cv > 1, steadier where cv < 1."""
+
+    process: Literal["gamma"]
+    rate_per_s: RatePerS
+    cv: Positive = Field(
+        description="Coefficient of variation of the gaps between arrivals: standard deviation over mean "
+        "[1].",
+        examples=[2.0],
+    )
+
+
+class DeterministicArrivals(Table):
+    """Equal gaps."""
+
+    process: Literal["deterministic"]
+    rate_per_s: RatePerS
+
+
+class ClosedArrivals(Table):
+    """A fixed number of clients; each sends its next request a think time after the last answer ends."""
+
+    process: Literal["closed"]
+    clients: Count = Field(description="Clients, each with at most one request in flight.", examples=[64])
+    think_s: Seconds = Field(
+        default=0.0,
+        alias="think",
+        ge=0,
+        description="Pause of a client between an answer and its next request [s].",
+        examples=["2 s"],
+    )
+    requests: Count | None = Field(
+        default=None,
+        description="Requests in all, over all clients; without it, the duration alone ends them.",
+    )
+
+
+class UserArrivals(Table):
+    """Requests of a population of users, as a Poisson process whose rate follows the hour."""
+
+    process: Literal["users"]
+    users: Positive = Field(description="Active users.", examples=[100_000])
+    requests_per_user_per_day: Positive = Field(
+        description="Mean requests that one user sends in a day [1/day].", examples=[3.7]
+    )
+    shape: Shape = Field(
+        default="flat",
+        description="Relative rate by hour: a shape of the catalog, or a list of 24 (day) or 168 (week) "
+        "numbers, of which only the proportions count.",
+        examples=["flat"],
+    )
+    start_hour: Number = Field(
+        default=0.0, ge=0, lt=168, description="Hour of the shape at which the run begins [h]."
+    )
+
+
+class TraceArrivals(Table):
+    """Arrivals (and, unless said otherwise, token lengths) as recorded in a file."""
+
+    process: Literal["trace"]
+    path: TracePath = Field(
+        description="Trace file, plain or gzipped; relative paths start at the scenario's folder."
+    )
+    rate_scale: Positive = Field(
+        default=1.0, description="Arrivals per second relative to the recording: 2 halves every gap [1]."
+    )
+    repeat: Count = Field(default=1, description="Times that the recording is played, end to end.")
+    format: TraceFormat = Field(default="auto", description=FORMAT_HELP)
+
+
+class BurstArrivals(Table):
+    """Everything at time 0: an offline batch."""
+
+    process: Literal["all-at-once"]
+    requests: Count = Field(description="Requests, all present at time 0.", examples=[1000])
+
+
+Arrivals = (
+    PoissonArrivals
+    | GammaArrivals
+    | DeterministicArrivals
+    | ClosedArrivals
+    | UserArrivals
+    | TraceArrivals
+    | BurstArrivals
+)

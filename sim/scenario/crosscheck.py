@@ -1,0 +1,166 @@
+"""Faults between tables: models without a pool, pools without work, names given twice, uneven cells.
+
+They are found on an `Outline`, which can be drawn from a finished scenario or from the bare data of a file in
+which other things are wrong, so that a user hears of every fault at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sim.errors import Fault
+from sim.scenario.fields import Refusal
+from sim.scenario.names import accelerator_name, model_name
+
+if TYPE_CHECKING:
+    from sim.scenario.pool import Pool
+    from sim.scenario.workload import Workload
+
+
+@dataclass(frozen=True)
+class Member:
+    """One workload or pool: its key path, its name, its model, and what cells would have to divide.
+
+    model is None where it is missing or unknown. divided is a count under the key `divided_key`, or None.
+    """
+
+    path: str
+    name: str
+    model: str | None
+    divided_key: str
+    divided: int | None
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What the tables of a scenario must agree on."""
+
+    cells: int
+    workloads: tuple[Member, ...]
+    pools: tuple[Member, ...]
+
+    @classmethod
+    def of_scenario(cls, cells: int, workloads: Sequence[Workload], pools: Sequence[Pool]) -> Outline:
+        """The outline of validated tables."""
+        return cls(
+            cells,
+            tuple(
+                Member(
+                    f"workload[{i}]",
+                    w.name,
+                    w.model,
+                    "arrivals.clients",
+                    getattr(w.arrivals, "clients", None),
+                )
+                for i, w in enumerate(workloads)
+            ),
+            tuple(Member(f"pool[{i}]", p.name, p.model, "replicas", p.replicas) for i, p in enumerate(pools)),
+        )
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> Outline:
+        """The outline of a file's bare data, of which any part may be wrong."""
+        cells = _whole(data.get("cells"))
+        return cls(
+            cells if cells is not None and cells >= 1 else 1,
+            tuple(_bare_workload(i, t) for i, t in _tables(data.get("workload"))),
+            tuple(_bare_pool(i, t) for i, t in _tables(data.get("pool"))),
+        )
+
+
+def cross_faults(outline: Outline) -> list[Fault]:
+    """Everything that the tables contradict each other in; nothing is said where a model is unknown."""
+    return [
+        *_duplicates(outline.workloads),
+        *_duplicates(outline.pools),
+        *_unserved(outline),
+        *_unused(outline),
+        *_undivided(outline),
+    ]
+
+
+def _duplicates(members: Sequence[Member]) -> Iterable[Fault]:
+    count = Counter(m.name for m in members)
+    first = {m.name: m.path for m in reversed(members)}
+    for member in members:
+        if count[member.name] > 1 and first[member.name] != member.path:
+            yield Fault(f"{member.path}.name", f'"{member.name}" is also the name of {first[member.name]}')
+
+
+def _unserved(outline: Outline) -> Iterable[Fault]:
+    served = [p.model for p in outline.pools]
+    if not served or None in served:
+        return
+    for workload in outline.workloads:
+        if workload.model is not None and workload.model not in served:
+            names = ", ".join(f'"{m}"' for m in dict.fromkeys(served))
+            yield Fault(
+                f"{workload.path}.model", f'no pool serves "{workload.model}"', f"the pools serve {names}"
+            )
+
+
+def _unused(outline: Outline) -> Iterable[Fault]:
+    asked = [w.model for w in outline.workloads]
+    if not asked or None in asked:
+        return
+    for pool in outline.pools:
+        if pool.model is not None and pool.model not in asked:
+            names = ", ".join(f'"{m}"' for m in dict.fromkeys(asked))
+            yield Fault(
+                f"{pool.path}.model", f'no workload asks for "{pool.model}"', f"workloads ask for {names}"
+            )
+
+
+def _undivided(outline: Outline) -> Iterable[Fault]:
+    for member in (*outline.workloads, *outline.pools):
+        if member.divided is not None and member.divided >= 1 and member.divided % outline.cells:
+            yield Fault(
+                f"{member.path}.{member.divided_key}",
+                f"{member.divided} cannot be divided evenly among cells = {outline.cells}",
+            )
+
+
+def _bare_workload(index: int, table: Mapping[str, Any]) -> Member:
+    arrivals = table.get("arrivals")
+    tabled = arrivals if isinstance(arrivals, Mapping) else {}
+    clients = _whole(tabled.get("clients")) if tabled.get("process") == "closed" else None
+    name = _text(table.get("name")) or f"workload-{index}"
+    return Member(f"workload[{index}]", name, _model(table), "arrivals.clients", clients)
+
+
+def _bare_pool(index: int, table: Mapping[str, Any]) -> Member:
+    name = _text(table.get("name")) or f"{_accelerator(table)}-{index}"
+    return Member(f"pool[{index}]", name, _model(table), "replicas", _whole(table.get("replicas")))
+
+
+def _tables(value: object) -> list[tuple[int, Mapping[str, Any]]]:
+    rows = value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    return [(i, row if isinstance(row, Mapping) else {}) for i, row in enumerate(rows)]
+
+
+def _model(table: Mapping[str, Any]) -> str | None:
+    try:
+        return model_name(_text(table.get("model")))
+    except Refusal:
+        return None
+
+
+def _accelerator(table: Mapping[str, Any]) -> str:
+    name = _text(table.get("accelerator"))
+    try:
+        return accelerator_name(name)
+    except Refusal:
+        return name
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

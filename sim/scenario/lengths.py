@@ -1,0 +1,166 @@
+"""How many tokens a request brings and gets back: what `lengths` can be, besides a catalog name."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
+
+from sim.scenario.fields import NotNegative, Positive, Refusal, Table, Whole
+from sim.scenario.trace_file import FORMAT_HELP, TraceFormat, TracePath
+
+INPUT_FLOOR = 1
+OUTPUT_FLOOR = 0
+
+InputTokens = Annotated[Whole, Field(ge=INPUT_FLOOR, description="Prompt tokens of every request.")]
+OutputTokens = Annotated[Whole, Field(ge=OUTPUT_FLOOR, description="Generated tokens of every request.")]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(_is_number(v) for v in value)
+
+
+def _span(value: Any, floor: int) -> tuple[int, int]:
+    """Two whole numbers, the least and the most."""
+    if not _is_pair(value) or not all(float(v).is_integer() for v in value):
+        raise Refusal("must be the least and the most tokens, two whole numbers, for example [100, 2000]")
+    low, high = (int(v) for v in value)
+    if low < floor:
+        raise Refusal(f"must start at {floor} or more; given {low}")
+    if low > high:
+        raise Refusal(f"must go from the least to the most; given [{low}, {high}]")
+    return low, high
+
+
+def _points(value: object, floor: int) -> tuple[tuple[float, float], ...]:
+    """(probability, tokens) from probability 0 to 1, probabilities rising, tokens not falling."""
+    rows = list(value) if isinstance(value, list | tuple) else []
+    if len(rows) < 2 or not all(_is_pair(r) for r in rows):
+        raise Refusal(
+            "must be at least two pairs [probability, tokens], for example [[0, 1], [0.5, 200], [1, 4000]]"
+        )
+    points = tuple((float(p), float(tokens)) for p, tokens in rows)
+    if points[0][0] != 0 or points[-1][0] != 1:
+        raise Refusal("must begin at probability 0 and end at probability 1: the least and the most tokens")
+    steps = tuple(itertools.pairwise(points))
+    if any(b[0] <= a[0] for a, b in steps):
+        raise Refusal("probabilities must rise from each pair to the next")
+    if any(b[1] < a[1] for a, b in steps):
+        raise Refusal("tokens must not fall from one pair to the next")
+    if points[0][1] < floor:
+        raise Refusal(f"tokens must be at least {floor}; given {points[0][1]:g}")
+    return points
+
+
+def _array(items: dict[str, object]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "array", "items": items, "minItems": 2})
+
+
+_PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+_SPAN_HELP = "The least and the most tokens, both included; every count between is as likely."
+_POINT_HELP = "Pairs [probability, tokens] from probability 0 to 1; between them the quantile is linear."
+
+
+class FixedLengths(Table):
+    """The same lengths for every request."""
+
+    kind: Literal["fixed"]
+    input: InputTokens
+    output: OutputTokens
+
+
+class UniformLengths(Table):
+    """Whole numbers, equally likely between two bounds."""
+
+    kind: Literal["uniform"]
+    input: Annotated[
+        tuple[int, int], PlainValidator(lambda v: _span(v, INPUT_FLOOR)), _array({"type": "integer"})
+    ] = Field(description=f"Prompt tokens. {_SPAN_HELP}", examples=[[100, 2000]])
+    output: Annotated[
+        tuple[int, int], PlainValidator(lambda v: _span(v, OUTPUT_FLOOR)), _array({"type": "integer"})
+    ] = Field(description=f"Generated tokens. {_SPAN_HELP}", examples=[[50, 400]])
+
+
+class MeanCv(Table):
+    """A lognormal distribution by its mean and coefficient of variation."""
+
+    mean: Positive = Field(description="Mean [tokens].", examples=[1155])
+    cv: NotNegative = Field(description="Standard deviation over mean [1].", examples=[0.96])
+
+    def mu_sigma(self) -> tuple[float, float]:
+        """Mean and sd of the logarithm: sigma^2 = ln(1 + cv^2), mu = ln(mean) - sigma^2 / 2."""
+        variance = math.log1p(self.cv**2)
+        return math.log(self.mean) - variance / 2, math.sqrt(variance)
+
+
+class MedianSigma(Table):
+    """A lognormal distribution by its median and the standard deviation of its logarithm."""
+
+    median: Positive = Field(description="Median [tokens].", examples=[1020])
+    sigma: NotNegative = Field(description="Standard deviation of the natural logarithm [1].", examples=[0.8])
+
+    def mu_sigma(self) -> tuple[float, float]:
+        """Mean and sd of the logarithm: mu = ln(median)."""
+        return math.log(self.median), self.sigma
+
+
+def lognormal_form(value: object) -> str:
+    """Which of the two ways of stating a lognormal distribution a table (or an instance) uses."""
+    keys = value.keys() if isinstance(value, dict) else ()
+    by_median = isinstance(value, MedianSigma) or (
+        "mean" not in keys and ("median" in keys or "sigma" in keys)
+    )
+    return "median-sigma" if by_median else "mean-cv"
+
+
+Lognormal = Annotated[
+    Annotated[MeanCv, Tag("mean-cv")] | Annotated[MedianSigma, Tag("median-sigma")],
+    Discriminator(lognormal_form),
+]
+
+
+class LognormalLengths(Table):
+    """Lognormal lengths, rounded to whole tokens; input and output are independent."""
+
+    kind: Literal["lognormal"]
+    input: Lognormal = Field(description="Prompt tokens: { mean, cv } or { median, sigma }.")
+    output: Lognormal = Field(description="Generated tokens: { mean, cv } or { median, sigma }.")
+
+
+class QuantileLengths(Table):
+    """Lengths by their quantiles, linear in between; input and output are independent."""
+
+    kind: Literal["quantiles"]
+    input: Annotated[
+        tuple[tuple[float, float], ...], PlainValidator(lambda v: _points(v, INPUT_FLOOR)), _array(_PAIR)
+    ] = Field(description=f"Prompt tokens. {_POINT_HELP}", examples=[[[0, 1], [0.5, 1020], [1, 8000]]])
+    output: Annotated[
+        tuple[tuple[float, float], ...], PlainValidator(lambda v: _points(v, OUTPUT_FLOOR)), _array(_PAIR)
+    ] = Field(description=f"Generated tokens. {_POINT_HELP}", examples=[[[0, 1], [0.5, 129], [1, 1000]]])
+
+
+class TraceLengths(Table):
+    """Pairs of lengths drawn from those recorded in a file, each as likely."""
+
+    kind: Literal["trace"]
+    path: TracePath = Field(
+        description="Trace file, plain or gzipped; relative paths start at the scenario's folder."
+    )
+    format: TraceFormat = Field(default="auto", description=FORMAT_HELP)
+
+
+LengthTables = FixedLengths | UniformLengths | LognormalLengths | QuantileLengths | TraceLengths
+
+
+def lengths_form(value: object) -> str:
+    """Tag of a value of `lengths`: "name" for text, else its `kind`."""
+    if isinstance(value, str):
+        return "name"
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return kind if isinstance(kind, str) else "no kind"

@@ -1,0 +1,77 @@
+"""Names that the catalogs hold: from what the user wrote to the catalog's own spelling.
+
+The catalogs are imported when the first name is looked up, so that the schema alone stays quick to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from sim.errors import CatalogError
+from sim.scenario.fields import Refusal
+
+
+def accelerator_name(name: str) -> str:
+    """The catalog's name of an accelerator; raises Refusal, with the nearest names, where there is none."""
+    from sim.catalog.accelerators import accelerator
+
+    return _looked_up(lambda: accelerator(name).name)
+
+
+def model_name(name: str) -> str:
+    """The catalog's name of a model; raises Refusal where there is none."""
+    from sim.catalog.models import model
+
+    return _looked_up(lambda: model(name).name)
+
+
+def length_table_name(name: str) -> str:
+    """The catalog's name of a table of token lengths; raises Refusal where there is none."""
+    from sim.catalog.workloads import length_table
+
+    return _looked_up(lambda: length_table(name).name)
+
+
+def shape_name(name: str) -> str:
+    """A catalog name of hourly rates, or "flat"; raises Refusal where there is none."""
+    from sim.catalog.workloads import shape
+
+    if name != "flat":
+        _looked_up(lambda: shape(name))
+    return name
+
+
+def grid_name(name: str) -> str:
+    """A catalog name of an electricity grid; raises Refusal where there is none."""
+    from sim.catalog.grids import carbon
+
+    _looked_up(lambda: carbon(name))
+    return name
+
+
+def stack_name(name: str) -> str:
+    """A serving stack whose step-cost coefficients are known; raises Refusal where they are not."""
+    from sim.cost.coefficients import stacks
+    from sim.errors import did_you_mean
+
+    known = tuple(stacks())
+    if name not in known:
+        hint = f"{did_you_mean(name, known)} known: {', '.join(known)}".strip()
+        raise Refusal(f'"{name}" is not a known serving stack', hint)
+    return name
+
+
+def _looked_up(look_up: Callable[[], object]) -> str:
+    try:
+        return str(look_up())
+    except CatalogError as error:
+        first = error.faults[0]
+        raise Refusal(first.message, first.hint) from None
+
+
+AcceleratorName = Annotated[str, Field(min_length=1), AfterValidator(accelerator_name)]
+ModelName = Annotated[str, Field(min_length=1), AfterValidator(model_name)]
+StackName = Annotated[str, Field(min_length=1), AfterValidator(stack_name)]

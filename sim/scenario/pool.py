@@ -1,0 +1,179 @@
+"""[[pool]]: identical replicas of one model on one kind of accelerator, and how they schedule their work."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from sim.scenario import placement
+from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table
+from sim.scenario.names import AcceleratorName, ModelName, StackName
+
+Precision = Literal["fp16", "bf16", "fp8", "int8", "fp4", "mxfp4", "int4"]
+KvPrecision = Literal["fp16", "bf16", "fp8", "int8", "fp4"]
+
+TOKEN_BUDGET = {"chunked-prefill": 2048, "prefill-first": 8192, "static": 8192}
+"""Default `token_budget` by kind: vLLM's max_num_batched_tokens with chunked prefill, and without."""
+
+
+class Scheduler(Table):
+    """How a replica fills its steps."""
+
+    kind: Literal["chunked-prefill", "prefill-first", "static"] = Field(
+        default="chunked-prefill",
+        description="chunked-prefill: each step decodes every running sequence and fills the rest of the "
+        "token budget with prompt chunks (Sarathi-Serve, arXiv 2403.02310; vLLM v1). prefill-first: waiting "
+        "prompts run whole, before any decoding (vLLM v0). static: a batch starts together and ends "
+        "together.",
+    )
+    max_batch: Count = Field(
+        default=256, description="Sequences that a replica runs at once, at most.", examples=[256]
+    )
+    token_budget: Count = Field(
+        default=UNSET,
+        description="Tokens that one step takes, at most: decoding sequences and prompt tokens together "
+        "(chunked-prefill, where it must be at least max_batch), prompt tokens (prefill-first and static, "
+        "where a longer prompt runs alone). Default 2048 (chunked-prefill) or 8192.",
+        examples=[2048],
+    )
+    kv_reserve: Literal["prompt", "full"] = Field(
+        default="prompt",
+        description="KV room that a request must find to be admitted: its prompt's (when the cache runs "
+        "full, the latest request is preempted and recomputed later), or its prompt's and its output's "
+        "(never preempted).",
+    )
+    kv_watermark: Fraction = Field(
+        default=0.01,
+        lt=1,
+        description="Share of the KV room that admission leaves free (vLLM's watermark) [1].",
+    )
+    queue_limit: Count | None = Field(
+        default=None,
+        description="Requests that may wait at a replica; one that finds more is rejected. Default: no "
+        "limit.",
+    )
+
+    @field_validator("token_budget", mode="before")
+    @classmethod
+    def _budget_of_kind(cls, value: object, info: ValidationInfo) -> object:
+        return TOKEN_BUDGET[info.data.get("kind", "chunked-prefill")] if value is None else value
+
+    @field_validator("token_budget")
+    @classmethod
+    def _budget_for_batch(cls, value: int, info: ValidationInfo) -> int:
+        batch = info.data.get("max_batch", 0)
+        if info.data.get("kind") == "chunked-prefill" and value < batch:
+            raise Refusal(
+                f"must be at least max_batch = {batch}, so that every running sequence has a "
+                f"token in each step; it is {value}",
+                "raise token_budget or lower max_batch",
+            )
+        return value
+
+
+class Pool(Table):
+    """Replicas of one model. A replica is tensor_parallel x pipeline_parallel x attention_data_parallel
+    accelerators."""
+
+    name: str = Field(
+        default="", description='Unique name; default "<accelerator>-<i>", counted from 0.', examples=["h100"]
+    )
+    accelerator: AcceleratorName = Field(
+        description="Accelerator: a name or alias of the accelerator catalog.", examples=["H100-SXM-80GB"]
+    )
+    model: ModelName = Field(
+        description="Model that the replicas serve: a name or alias of the model catalog.",
+        examples=["Llama-3.1-70B"],
+    )
+    precision: Precision = Field(
+        default=UNSET,
+        description="Number format of weights and arithmetic. Formats that the accelerator has no fast path "
+        "for are stored small and multiplied in 16 bits where kernels for that exist: int8 and int4 "
+        "anywhere, fp8 and fp4 on NVIDIA from Ampere on. Default: that of the published checkpoint where "
+        "the accelerator can run it, else bf16 or fp16.",
+        examples=["fp8"],
+    )
+    kv_precision: KvPrecision = Field(
+        default=UNSET,
+        description="Number format of the KV cache. Default: bf16, or fp16 where the accelerator has no "
+        "bf16.",
+        examples=["fp16"],
+    )
+    tensor_parallel: Count = Field(
+        default=1, description="Accelerators that share each layer (and each attention copy).", examples=[4]
+    )
+    pipeline_parallel: Count = Field(default=1, description="Stages that the layers are divided into.")
+    attention_data_parallel: Count = Field(
+        default=1,
+        description="Copies of the attention, each of tensor_parallel accelerators with its own sequences; "
+        "the experts are spread over all copies.",
+    )
+    expert_parallel: Count = Field(
+        default=1,
+        description="Groups that the routed experts of a stage are divided into; divides tensor_parallel x "
+        "attention_data_parallel.",
+    )
+    replicas: Count = Field(default=1, description="Replicas at the start of the run.", examples=[8])
+    stack: StackName = Field(
+        default="vllm-2025",
+        description="Serving software, whose measured overheads and efficiencies apply.",
+        examples=["vllm-2025"],
+    )
+    memory_fraction: Number = Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description="Share of each accelerator's memory that the serving stack may fill (vLLM's "
+        "gpu_memory_utilization; for stacks that reckon it after loading, of what the weights leave) [1].",
+    )
+    scheduler: Scheduler = Field(
+        default=Scheduler(),
+        description="How a replica fills its steps.",
+        examples=[{"kind": "chunked-prefill", "max_batch": 256, "token_budget": 2048}],
+    )
+
+    @property
+    def accelerators_per_replica(self) -> int:
+        """Accelerators of one replica."""
+        return self.tensor_parallel * self.pipeline_parallel * self.attention_data_parallel
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _native_precision(cls, value: object, info: ValidationInfo) -> object:
+        names = info.data.get("accelerator"), info.data.get("model")
+        return placement.default_precision(*names) if value is None else value
+
+    @field_validator("kv_precision", mode="before")
+    @classmethod
+    def _sixteen_bit_cache(cls, value: object, info: ValidationInfo) -> object:
+        return placement.default_16_bit(info.data.get("accelerator")) if value is None else value
+
+    @field_validator("precision")
+    @classmethod
+    def _runnable_precision(cls, value: str, info: ValidationInfo) -> str:
+        return placement.runnable_precision(value, info.data.get("accelerator"))
+
+    @field_validator("kv_precision")
+    @classmethod
+    def _storable_cache(cls, value: str, info: ValidationInfo) -> str:
+        return placement.storable_cache(value, info.data.get("accelerator"))
+
+    @field_validator("tensor_parallel")
+    @classmethod
+    def _divides_heads(cls, value: int, info: ValidationInfo) -> int:
+        placement.check_tensor_parallel(value, info.data.get("accelerator"), info.data.get("model"))
+        return value
+
+    @field_validator("pipeline_parallel")
+    @classmethod
+    def _has_layers(cls, value: int, info: ValidationInfo) -> int:
+        placement.check_pipeline_parallel(value, info.data.get("model"))
+        return value
+
+    @field_validator("expert_parallel")
+    @classmethod
+    def _divides_experts(cls, value: int, info: ValidationInfo) -> int:
+        group = info.data.get("tensor_parallel", 0) * info.data.get("attention_data_parallel", 0)
+        placement.check_expert_parallel(value, group, info.data.get("model"))
+        return value

@@ -1,0 +1,132 @@
+"""The scenario: what a TOML file says, as immutable tables.
+
+A `Scenario` is complete: defaults that depend on other keys are filled in, and names are the catalogs' own.
+Durations are seconds; the TOML key `duration` is the attribute `duration_s`, and so with every duration.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator, model_validator
+
+from sim.errors import ScenarioError
+from sim.scenario.crosscheck import Outline, cross_faults
+from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
+from sim.scenario.money import Cost, Revenue, Site
+from sim.scenario.pool import Pool
+from sim.scenario.workload import Workload
+
+AUTO = "auto"
+
+Router = Literal["least-outstanding", "round-robin", "random", "power-of-two", "least-kv"]
+
+
+def _window(value: object) -> float | str:
+    """ "auto", or a duration of at least a second."""
+    if value == AUTO:
+        return AUTO
+    seconds = read_duration(value)
+    if seconds < 1:
+        raise Refusal(f'must be "auto" or at least 1 s; given {value}')
+    return seconds
+
+
+class Output(Table):
+    """What is kept of a run."""
+
+    window_s: Annotated[
+        float | Literal["auto"],
+        PlainValidator(_window),
+        WithJsonSchema({"anyOf": [{"type": "number", "minimum": 1}, {"type": "string"}]}),
+    ] = Field(
+        default=AUTO,
+        alias="window",
+        description='Width of a window of the time series [s], at least 1 s; "auto" suits it to the '
+        "duration.",
+        examples=["1 min"],
+    )
+
+
+class Scenario(Table):
+    """A fleet, the demand on it, and the prices of both.
+
+    Raises, besides pydantic's ValidationError, ScenarioError where tables contradict each other.
+    """
+
+    name: Name = Field(description="Name of the scenario, for reports.", examples=["chat-70b"])
+    seed: Whole = Field(
+        default=0, ge=0, lt=2**63, description="Seed of every random draw; the same seed gives the same run."
+    )
+    duration_s: Seconds = Field(
+        alias="duration",
+        gt=0,
+        description="Time in which requests arrive [s]; all that arrive in it are simulated to completion.",
+        examples=["1 h"],
+    )
+    warmup_s: Seconds = Field(
+        default=0.0,
+        alias="warmup",
+        ge=0,
+        description="Time at the start whose requests are simulated but not counted [s]; less than the "
+        "duration.",
+        examples=["5 min"],
+    )
+    router: Router = Field(
+        default="least-outstanding",
+        description="How an arriving request's replica is chosen among those that serve its model: fewest "
+        "requests in it, in turn, at random, the emptier of two at random, or least KV cache in use.",
+    )
+    cells: Count = Field(
+        default=1,
+        description="Independent groups that replicas and demand are divided into, each behind its own "
+        "router; divides the replicas of each pool and the clients of each closed workload.",
+    )
+    workloads: tuple[Workload, ...] = Field(
+        alias="workload",
+        json_schema_extra={"minItems": 1},
+        description="The demand: one [[workload]] or more.",
+    )
+    pools: tuple[Pool, ...] = Field(
+        alias="pool", json_schema_extra={"minItems": 1}, description="The fleet: one [[pool]] or more."
+    )
+    site: Site = Field(default_factory=Site, description="The building.")
+    cost: Cost = Field(default=Cost(), description="What the fleet costs.")
+    revenue: Revenue | None = Field(default=None, description="What tokens sell for; without it, no revenue.")
+    output: Output = Field(default=Output(), description="What is kept of a run.")
+
+    @field_validator("warmup_s")
+    @classmethod
+    def _within_duration(cls, value: float, info: ValidationInfo) -> float:
+        total = info.data.get("duration_s", float("inf"))
+        if value >= total:
+            raise Refusal(f"must be less than the duration, {total:g} s; it is {value:g} s")
+        return value
+
+    @field_validator("workloads", "pools")
+    @classmethod
+    def _at_least_one(cls, value: tuple[Table, ...], info: ValidationInfo) -> tuple[Table, ...]:
+        if not value:
+            key = "workload" if info.field_name == "workloads" else "pool"
+            raise Refusal(f"needs at least one [[{key}]] table")
+        return value
+
+    @field_validator("workloads")
+    @classmethod
+    def _name_workloads(cls, value: tuple[Workload, ...]) -> tuple[Workload, ...]:
+        return tuple(
+            w if w.name else w.model_copy(update={"name": f"workload-{i}"}) for i, w in enumerate(value)
+        )
+
+    @field_validator("pools")
+    @classmethod
+    def _name_pools(cls, value: tuple[Pool, ...]) -> tuple[Pool, ...]:
+        names = (p.name or f"{p.accelerator}-{i}" for i, p in enumerate(value))
+        return tuple(p.model_copy(update={"name": name}) for p, name in zip(value, names, strict=True))
+
+    @model_validator(mode="after")
+    def _tables_agree(self) -> Scenario:
+        faults = cross_faults(Outline.of_scenario(self.cells, self.workloads, self.pools))
+        if faults:
+            raise ScenarioError(faults)
+        return self

@@ -1,0 +1,40 @@
+"""Where a trace file is: relative paths start at the scenario's folder, and are kept absolute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo
+
+from sim.errors import did_you_mean
+from sim.scenario.fields import Refusal
+
+TraceFormat = Literal["auto", "azure", "mooncake", "burstgpt", "csv"]
+
+FORMAT_HELP = (
+    "Layout of the file: azure (CSV: TIMESTAMP, ContextTokens, GeneratedTokens), mooncake (JSON lines: "
+    "timestamp in ms, input_length, output_length, hash_ids), burstgpt (CSV: Timestamp, Request tokens, "
+    "Response tokens), csv (arrival_s, input_tokens, output_tokens); auto looks at the first line."
+)
+
+
+def _existing(path: str, info: ValidationInfo) -> str:
+    folder = Path((info.context or {}).get("folder", "."))
+    full = (folder / Path(path).expanduser()).absolute()
+    if full.is_dir():
+        raise Refusal(f'"{path}" is a folder, not a trace file')
+    if not full.is_file():
+        raise Refusal(f'"{path}" does not exist', _nearby(full))
+    return str(full)
+
+
+def _nearby(full: Path) -> str:
+    looked_at = f"looked for {full}"
+    siblings = [p.name for p in full.parent.iterdir() if p.is_file()] if full.parent.is_dir() else []
+    guess = did_you_mean(full.name, siblings)
+    return f"{looked_at}; {guess}" if guess else looked_at
+
+
+TracePath = Annotated[str, Field(min_length=1), AfterValidator(_existing)]
+"""An existing file; relative paths start at the folder of the scenario file."""

@@ -1,0 +1,107 @@
+"""[[workload]]: who asks what of which model, and what they expect."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+
+from sim.scenario.arrivals import Arrivals, TraceArrivals
+from sim.scenario.fields import UNSET, Refusal, Seconds, Table
+from sim.scenario.lengths import (
+    FixedLengths,
+    LognormalLengths,
+    QuantileLengths,
+    TraceLengths,
+    UniformLengths,
+    lengths_form,
+)
+from sim.scenario.names import ModelName, length_table_name
+
+FROM_TRACE = "trace"
+"""Value of `lengths` that takes each request's lengths from the row of the trace that it arrives with."""
+
+Lengths = Annotated[
+    Annotated[str, Tag("name")]
+    | Annotated[FixedLengths, Tag("fixed")]
+    | Annotated[UniformLengths, Tag("uniform")]
+    | Annotated[LognormalLengths, Tag("lognormal")]
+    | Annotated[QuantileLengths, Tag("quantiles")]
+    | Annotated[TraceLengths, Tag("trace")],
+    Discriminator(lengths_form),
+]
+
+
+class Slo(Table):
+    """Latency targets; a request attains the objective when it meets every one that is given."""
+
+    ttft_s: Seconds | None = Field(
+        default=None, alias="ttft", gt=0, description="Time to first token at most [s].", examples=["1 s"]
+    )
+    tpot_s: Seconds | None = Field(
+        default=None,
+        alias="tpot",
+        gt=0,
+        description="Time per output token after the first, averaged over the request, at most [s].",
+        examples=["50 ms"],
+    )
+    e2e_s: Seconds | None = Field(
+        default=None,
+        alias="e2e",
+        gt=0,
+        description="Time from arrival to last token at most [s].",
+        examples=["30 s"],
+    )
+
+
+class Workload(Table):
+    """A stream of requests to one model."""
+
+    name: str = Field(
+        default="", description='Unique name; default "workload-<i>", counted from 0.', examples=["chat"]
+    )
+    model: ModelName = Field(
+        description="Model that the requests are for: a name or alias of the model catalog.",
+        examples=["Llama-3.1-70B"],
+    )
+    arrivals: Annotated[Arrivals, Field(discriminator="process")] = Field(
+        description="How requests arrive, by `process`.",
+        examples=[{"process": "poisson", "rate_per_s": 40}],
+    )
+    lengths: Lengths = Field(
+        default=UNSET,
+        description='Prompt and generated tokens of a request: a name of the workload catalog; "trace", the '
+        "lengths recorded with the arrivals (default where arrivals come from a trace, only possible there); "
+        "or a table with a `kind`. Required unless arrivals come from a trace.",
+        examples=["azure-2023-conversation", {"kind": "fixed", "input": 1024, "output": 256}],
+    )
+    slo: Slo = Field(
+        default=Slo(),
+        description="Latency targets, each optional.",
+        examples=[{"ttft": "1 s", "tpot": "50 ms"}],
+    )
+
+    @field_validator("lengths", mode="before")
+    @classmethod
+    def _lengths_of_arrivals(cls, value: object, info: ValidationInfo) -> object:
+        arrivals = info.data.get("arrivals")
+        if value is None and (arrivals is None or isinstance(arrivals, TraceArrivals)):
+            return FROM_TRACE
+        if value is None:
+            raise Refusal("is required", 'for example lengths = "azure-2023-conversation"')
+        return value
+
+    @field_validator("lengths")
+    @classmethod
+    def _known_lengths(cls, value: Lengths, info: ValidationInfo) -> Lengths:
+        if not isinstance(value, str):
+            return value
+        if value != FROM_TRACE:
+            return length_table_name(value)
+        if not isinstance(info.data.get("arrivals", UNSET), TraceArrivals | None):
+            process = info.data["arrivals"].process
+            raise Refusal(
+                f'"trace" takes the lengths recorded with the arrivals, but these are "{process}"',
+                'for lengths drawn from a file: lengths = { kind = "trace", path = "..." }',
+            )
+        return value
