@@ -112,6 +112,16 @@ def coefficients(generation: str, stack: str, precision: str) -> Fitted:
     )
 
 
+def coverage() -> Mapping[str, int]:
+    """The largest max_batch, max_step_tokens and tensor_parallel among the measured rows."""
+    return _catalog()["coverage"]
+
+
+def weak_spots() -> Mapping[str, str]:
+    """What is known to be predicted badly, by model feature ("recurrent", "latent", "fine_experts")."""
+    return _catalog()["weak_spots"]
+
+
 def _combine(name: str, entry: Mapping, levels: list[Mapping]) -> tuple[float, float, list[str]]:
     """Value, log-sd and source tags of one coefficient: the stack's value times each level's factor."""
     value, variance, tags = entry["v"], entry["sigma"] ** 2, [entry["src"]]

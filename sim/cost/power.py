@@ -13,8 +13,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from sim.catalog.types import Accelerator, Model
 from sim.cost.coefficients import Fitted
+from sim.cost.precision import HEAD_BYTES
+from sim.cost.setting import Setting
+from sim.cost.work import touched_fraction
 
 FINE_EXPERTS = 32
 """From this many experts per layer on, grouped expert kernels draw more per useful FLOP."""
@@ -47,3 +52,35 @@ def energy(model: Model, accelerator: Accelerator, fitted: Fitted, arithmetic: s
         byte_j=c.byte_power * byte_rule * tdp_w / accelerator.memory_bytes_per_s,
         idle_w=accelerator.idle_w + c.resident_power * tdp_w,
     )
+
+
+def token_j(s: Setting, e: Energy, tokens: np.ndarray) -> np.ndarray:
+    """Energy above the static draw that depends on the tokens of a step. float64[len(tokens)]"""
+    d, w = s.deployment, s.weights
+    microbatches = np.minimum(tokens, d.pipeline_parallel)
+    copies = d.attention_data_parallel
+    read = (w.dense * s.format.linear_bytes + w.head * HEAD_BYTES) * copies * microbatches
+    if s.model.moe is not None:
+        stage = tokens / np.maximum(microbatches, 1.0)
+        woken = touched_fraction(s.model.moe.experts, s.model.moe.top_k, stage)
+        read = read + woken * w.experts * s.format.expert_bytes * microbatches
+    written = tokens * s.cache.token_bytes * d.tensor_parallel
+    flop_j = 2 * (w.dense * _linear_flop_j(s, e) + w.active_experts * e.linear_flop_j)
+    flop_j += s.attention.window_token * e.attention_flop_j
+    return (read + written) * e.byte_j + tokens * flop_j
+
+
+def _linear_flop_j(s: Setting, e: Energy) -> float:
+    return e.attention_flop_j if s.format.linear_bytes == HEAD_BYTES else e.linear_flop_j
+
+
+def sequence_j(s: Setting, e: Energy) -> float:
+    """Energy per sequence and step: output head, full windows, recurrent states."""
+    moved = s.cache.sequence_traffic_bytes * s.deployment.tensor_parallel
+    return 2 * s.weights.head * e.attention_flop_j + moved * e.byte_j
+
+
+def kv_j(s: Setting, e: Energy) -> float:
+    """Energy per KV token and step; caches that cannot be split are read by every tensor-parallel rank."""
+    moved = s.cache.token_bytes * s.deployment.tensor_parallel
+    return moved * e.byte_j + s.attention.decode_token * e.attention_flop_j

@@ -10,6 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.catalog.shapes import (
+    attention_flops_per_context_token,
+    attention_layer_count,
+    embedding_parameters,
+    expert_parameters,
+    ffn_layer_count,
+    moe_layer_count,
+    parameters_total,
+)
 from sim.catalog.types import Model
 
 
@@ -88,24 +97,21 @@ def full_and_window_layers(model: Model, typical_context: float) -> tuple[int, i
     A table linear in context cannot bend at the window. Layers whose window is at most `typical_context`
     count as always full; a longer window counts as none, since few contexts reach it.
     """
-    attention = model.attention_layers or model.layers
     windowed = model.window_layers if 0 < model.window <= typical_context else 0
-    return attention - windowed, windowed
+    return attention_layer_count(model) - windowed, windowed
 
 
 def attention_work(model: Model, typical_context: float) -> AttentionWork:
     """FLOPs of attention: two products per pair of tokens and head, q.k and p.v, 2 FLOPs per dimension.
 
-    Latent attention decodes in the compressed space (absorbed form, DeepSeek-V2, arXiv 2405.04434): both
-    products are kv_rank wide, plus the rotary part.
+    Latent attention decodes in the compressed space, where both products are kv_rank wide plus the rotary
+    part (absorbed form, DeepSeek-V2, arXiv 2405.04434), but prefills in the uncompressed one.
     """
     full, windowed = full_and_window_layers(model, typical_context)
-    latent = model.latent
-    if latent is None:
-        pair = decode = 4.0 * model.heads * model.head_dim
-    else:
+    decode = attention_flops_per_context_token(model) / attention_layer_count(model)
+    latent, pair = model.latent, decode
+    if latent is not None:
         pair = 2.0 * model.heads * (latent.nope_dim + latent.rope_dim + latent.v_dim)
-        decode = 2.0 * model.heads * (2 * latent.kv_rank + latent.rope_dim)
     return AttentionWork(pair * full, decode * full, decode * windowed * model.window)
 
 
@@ -127,45 +133,20 @@ def cache(model: Model, tensor_parallel: int, element_bytes: float, typical_cont
     return Cache(full * layer_bytes, window_bytes + state_bytes, window_bytes + 2.0 * state_bytes)
 
 
-def moe_layers(model: Model) -> int:
-    """Layers whose FFN is routed experts."""
-    return 0 if model.moe is None else model.layers - model.moe.dense_layers
-
-
-def expert_parameters(model: Model) -> float:
-    """Parameters of one routed expert."""
-    return 0.0 if model.moe is None else float(model.ffn_matrices * model.hidden * model.moe.expert_ffn)
-
-
 def weights(model: Model) -> Weights:
-    """Parameters of `model` by how a step touches them. Norms and biases are left out (under 0.1 %)."""
-    moe, experts = model.moe, 0.0
-    dense = attention_layers(model) * attention_parameters(model)
-    if moe is None:
-        dense += model.layers * float(model.ffn_matrices * model.hidden * model.ffn)
-    else:
-        shared = moe.shared * model.ffn_matrices * model.hidden * (moe.shared_ffn or moe.expert_ffn)
-        router = model.hidden * moe.experts
-        dense += moe.dense_layers * float(model.ffn_matrices * model.hidden * model.ffn)
-        dense += moe_layers(model) * float(shared + router)
-        experts = moe_layers(model) * moe.experts * expert_parameters(model)
-    if model.recurrent is not None:
-        dense += model.recurrent.layers * model.recurrent.parameters
-    table = float(model.vocab * model.hidden)
-    active = 0.0 if moe is None else experts * moe.top_k / moe.experts
-    return Weights(dense, experts, active, table, 0.0 if model.tied else table)
+    """Parameters of `model` by how a step touches them."""
+    head = float(model.vocab * model.hidden)
+    embedding = embedding_parameters(model) - head
+    each = expert_parameters(model) * moe_layer_count(model)
+    count, top_k = (model.moe.experts, model.moe.top_k) if model.moe else (0, 0)
+    dense = parameters_total(model) - embedding_parameters(model) - count * each
+    return Weights(dense, count * each, top_k * each, head, embedding)
 
 
-def attention_layers(model: Model) -> int:
-    return model.attention_layers or model.layers
+def block_parts(model: Model) -> int:
+    """Attention, FFN and recurrent parts of all blocks: two in a usual layer, one in some hybrids'.
 
-
-def attention_parameters(model: Model) -> float:
-    d, latent = model.hidden, model.latent
-    if latent is None:
-        return float(d * model.head_dim * (2 * model.heads + 2 * model.kv_heads))
-    query = model.heads * (latent.nope_dim + latent.rope_dim)
-    up_query = d * latent.q_rank + latent.q_rank * query if latent.q_rank else d * query
-    down = d * (latent.kv_rank + latent.rope_dim)
-    up = latent.kv_rank * model.heads * (latent.nope_dim + latent.v_dim)
-    return float(up_query + down + up + model.heads * latent.v_dim * d)
+    Each ends in one all-reduce under tensor parallelism (Megatron-LM, arXiv 1909.08053).
+    """
+    recurrent = model.recurrent.layers if model.recurrent else 0
+    return attention_layer_count(model) + ffn_layer_count(model) + recurrent
