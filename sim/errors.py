@@ -54,7 +54,8 @@ def nearest(word: str, choices: Iterable[str], *, limit: int = 3) -> list[str]:
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """``did you mean "x"?`` or, with nothing near, the empty string."""
     found = nearest(word, choices)
-    return f"did you mean {' or '.join(repr_plain(f) for f in found)}?" if found else ""
+    *others, last = (repr_plain(f) for f in found) if found else ("",)
+    return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if found else ""
 
 
 def repr_plain(value: object) -> str:

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from sim.scenario.fields import Count, Number, Positive, Refusal, Seconds, Table
+from sim.scenario.fields import Count, Number, Positive, Refusal, Seconds, Table, is_number
 from sim.scenario.names import shape_name
+from sim.scenario.show import show
 from sim.scenario.trace_file import FORMAT_HELP, TraceFormat, TracePath
 
 HOURS = (24, 168)
@@ -18,14 +19,17 @@ def _shape(value: object) -> str | tuple[float, ...]:
     if isinstance(value, str):
         return shape_name(value)
     if not isinstance(value, list | tuple):
-        raise Refusal("must be the name of a shape, or a list of 24 or 168 relative rates")
+        raise Refusal(
+            f"must be the name of a shape, or a list of 24 or 168 relative rates; given {show(value)}"
+        )
     rates = tuple(value)
-    if any(isinstance(r, bool) or not isinstance(r, int | float) or not 0 <= r < float("inf") for r in rates):
-        raise Refusal("relative rates must be numbers from 0 up")
+    for rate in rates:
+        if not is_number(rate) or rate < 0:
+            raise Refusal(f"relative rates must be numbers from 0 up; given {show(rate)}")
     if len(rates) not in HOURS:
         raise Refusal(f"needs 24 relative rates (hours of a day) or 168 (of a week); given {len(rates)}")
     if sum(rates) <= 0:
-        raise Refusal("at least one relative rate must be above 0")
+        raise Refusal("at least one relative rate must be above 0; all are 0")
     return tuple(float(r) for r in rates)
 
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sim.errors import Fault
-from sim.scenario.fields import Refusal
+from sim.scenario.fields import Refusal, read_duration
 from sim.scenario.names import accelerator_name, model_name
 
 if TYPE_CHECKING:
-    from sim.scenario.pool import Pool
+    from sim.scenario.schema import Scenario
     from sim.scenario.workload import Workload
+
+AT_START = "all-at-once"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Member:
     model: str | None
     divided_key: str
     divided: int | None
+    at_start: bool = False
+    """Whether all its requests arrive at time 0."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +43,21 @@ class Outline:
     """What the tables of a scenario must agree on."""
 
     cells: int
+    warmup_s: float
     workloads: tuple[Member, ...]
     pools: tuple[Member, ...]
 
     @classmethod
-    def of_scenario(cls, cells: int, workloads: Sequence[Workload], pools: Sequence[Pool]) -> Outline:
+    def of_scenario(cls, scenario: Scenario) -> Outline:
         """The outline of validated tables."""
         return cls(
-            cells,
+            scenario.cells,
+            scenario.warmup_s,
+            tuple(_workload(i, w) for i, w in enumerate(scenario.workloads)),
             tuple(
-                Member(
-                    f"workload[{i}]",
-                    w.name,
-                    w.model,
-                    "arrivals.clients",
-                    getattr(w.arrivals, "clients", None),
-                )
-                for i, w in enumerate(workloads)
+                Member(f"pool[{i}]", p.name, p.model, "replicas", p.replicas)
+                for i, p in enumerate(scenario.pools)
             ),
-            tuple(Member(f"pool[{i}]", p.name, p.model, "replicas", p.replicas) for i, p in enumerate(pools)),
         )
 
     @classmethod
@@ -66,6 +66,7 @@ class Outline:
         cells = _whole(data.get("cells"))
         return cls(
             cells if cells is not None and cells >= 1 else 1,
+            _seconds(data.get("warmup")),
             tuple(_bare_workload(i, t) for i, t in _tables(data.get("workload"))),
             tuple(_bare_pool(i, t) for i, t in _tables(data.get("pool"))),
         )
@@ -79,6 +80,7 @@ def cross_faults(outline: Outline) -> list[Fault]:
         *_unserved(outline),
         *_unused(outline),
         *_undivided(outline),
+        *_uncounted(outline),
     ]
 
 
@@ -123,12 +125,30 @@ def _undivided(outline: Outline) -> Iterable[Fault]:
             )
 
 
+def _uncounted(outline: Outline) -> Iterable[Fault]:
+    for workload in outline.workloads:
+        if workload.at_start and outline.warmup_s > 0:
+            yield Fault(
+                f"{workload.path}.arrivals.process",
+                f'"{AT_START}" requests arrive at time 0, within warmup = {outline.warmup_s:g} s: none counts',
+                "use warmup = 0",
+            )
+
+
+def _workload(index: int, workload: Workload) -> Member:
+    arrivals = workload.arrivals
+    clients = getattr(arrivals, "clients", None)
+    at_start = arrivals.process == AT_START
+    return Member(f"workload[{index}]", workload.name, workload.model, "arrivals.clients", clients, at_start)
+
+
 def _bare_workload(index: int, table: Mapping[str, Any]) -> Member:
     arrivals = table.get("arrivals")
     tabled = arrivals if isinstance(arrivals, Mapping) else {}
     clients = _whole(tabled.get("clients")) if tabled.get("process") == "closed" else None
     name = _text(table.get("name")) or f"workload-{index}"
-    return Member(f"workload[{index}]", name, _model(table), "arrivals.clients", clients)
+    at_start = tabled.get("process") == AT_START
+    return Member(f"workload[{index}]", name, _model(table), "arrivals.clients", clients, at_start)
 
 
 def _bare_pool(index: int, table: Mapping[str, Any]) -> Member:
@@ -158,6 +178,13 @@ def _accelerator(table: Mapping[str, Any]) -> str:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _seconds(value: object) -> float:
+    try:
+        return read_duration(value)
+    except Refusal:
+        return 0.0
 
 
 def _whole(value: object) -> int | None:

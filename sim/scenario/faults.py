@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sim.errors import Fault, did_you_mean, repr_plain
+from sim.errors import Fault, did_you_mean
 from sim.scenario.fields import Refusal
 from sim.scenario.keys import (
     Place,
@@ -19,7 +19,7 @@ from sim.scenario.keys import (
     sections_with,
     table_options,
 )
-from sim.scenario.toml import toml_value
+from sim.scenario.show import show, toml_value
 
 Explain = Callable[[ErrorDetails, Place, object], Fault]
 
@@ -44,18 +44,6 @@ def _given(data: Mapping[str, Any], place: Place) -> object:
         except (KeyError, IndexError, TypeError):
             return value
     return value
-
-
-def show(value: object) -> str:
-    """A value for a message: short, as it would stand in the file."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "a table"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        text = str(list(value))
-        return text if len(text) <= 40 else f"a list of {len(value)}"
-    return repr_plain(value)
 
 
 def _example(place: Place) -> str:

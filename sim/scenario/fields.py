@@ -6,6 +6,7 @@ them, and pydantic's own errors, into faults with a key path.
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictFloat, StrictInt, WithJsonSchema
@@ -29,7 +30,12 @@ class Table(BaseModel):
     """A TOML table: immutable, without unknown keys; attributes carry units that the keys leave out."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, serialize_by_alias=True
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        serialize_by_alias=True,
+        defer_build=True,
     )
 
 
@@ -51,6 +57,13 @@ def _money(value: object) -> float:
 def _whole(value: object) -> object:
     """Accepts 1e6 for a million; leaves other values to the strict type."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a finite number that fits a float; TOML's booleans are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 Seconds = Annotated[

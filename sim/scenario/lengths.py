@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
-from sim.scenario.fields import NotNegative, Positive, Refusal, Table, Whole
+from sim.scenario.fields import NotNegative, Positive, Refusal, Table, Whole, is_number
+from sim.scenario.show import show
 from sim.scenario.trace_file import FORMAT_HELP, TraceFormat, TracePath
 
 INPUT_FLOOR = 1
@@ -18,18 +19,17 @@ InputTokens = Annotated[Whole, Field(ge=INPUT_FLOOR, description="Prompt tokens 
 OutputTokens = Annotated[Whole, Field(ge=OUTPUT_FLOOR, description="Generated tokens of every request.")]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _is_pair(value: object) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2 and all(_is_number(v) for v in value)
+    return isinstance(value, list | tuple) and len(value) == 2 and all(is_number(v) for v in value)
 
 
 def _span(value: Any, floor: int) -> tuple[int, int]:
     """Two whole numbers, the least and the most."""
     if not _is_pair(value) or not all(float(v).is_integer() for v in value):
-        raise Refusal("must be the least and the most tokens, two whole numbers, for example [100, 2000]")
+        raise Refusal(
+            f"must be two whole numbers, the least and the most tokens; given {show(value)}",
+            "for example [100, 2000]",
+        )
     low, high = (int(v) for v in value)
     if low < floor:
         raise Refusal(f"must start at {floor} or more; given {low}")
@@ -43,16 +43,20 @@ def _points(value: object, floor: int) -> tuple[tuple[float, float], ...]:
     rows = list(value) if isinstance(value, list | tuple) else []
     if len(rows) < 2 or not all(_is_pair(r) for r in rows):
         raise Refusal(
-            "must be at least two pairs [probability, tokens], for example [[0, 1], [0.5, 200], [1, 4000]]"
+            f"must be at least two pairs [probability, tokens]; given {show(value)}",
+            "for example [[0, 1], [0.5, 200], [1, 4000]]",
         )
     points = tuple((float(p), float(tokens)) for p, tokens in rows)
     if points[0][0] != 0 or points[-1][0] != 1:
-        raise Refusal("must begin at probability 0 and end at probability 1: the least and the most tokens")
-    steps = tuple(itertools.pairwise(points))
-    if any(b[0] <= a[0] for a, b in steps):
-        raise Refusal("probabilities must rise from each pair to the next")
-    if any(b[1] < a[1] for a, b in steps):
-        raise Refusal("tokens must not fall from one pair to the next")
+        raise Refusal(
+            f"must go from probability 0 to 1; given {points[0][0]:g} to {points[-1][0]:g}",
+            "tokens at 0 are the least there are, at 1 the most",
+        )
+    for a, b in itertools.pairwise(points):
+        if b[0] <= a[0]:
+            raise Refusal(f"probabilities must rise; given {a[0]:g}, then {b[0]:g}")
+        if b[1] < a[1]:
+            raise Refusal(f"tokens must not fall; given {a[1]:g} at {a[0]:g}, then {b[1]:g} at {b[0]:g}")
     if points[0][1] < floor:
         raise Refusal(f"tokens must be at least {floor}; given {points[0][1]:g}")
     return points

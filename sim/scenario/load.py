@@ -90,7 +90,9 @@ def _similar(path: Path) -> str:
 def _parse(text: str, source: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ScenarioError(Fault("", "lists or tables are nested too deeply"), source) from None
+    except ValueError as error:  # TOMLDecodeError, or a number with thousands of digits
         raise ScenarioError(_syntax_fault(str(error), text), source) from None
 
 

@@ -6,16 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator
 
-from sim.scenario.fields import UNSET, Fraction, NotNegative, Number, Positive, Refusal, Table, Usd
+from sim.scenario.fields import UNSET, Fraction, NotNegative, Number, Positive, Refusal, Table, Usd, is_number
 from sim.scenario.names import grid_name
+from sim.scenario.show import show
 
 
 def _carbon(value: object) -> float | str:
     """Grams of CO2 per kWh, or the name of a grid."""
     if isinstance(value, str):
         return grid_name(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise Refusal("must be a number of g/kWh from 0 up, or the name of a grid in quotes")
+    if not isinstance(value, int | float) or not is_number(value) or value < 0:
+        raise Refusal(
+            f"must be a number of g/kWh from 0 up, or the name of a grid in quotes; given {show(value)}"
+        )
     return float(value)
 
 

@@ -59,7 +59,7 @@ def stack_name(name: str) -> str:
 
     known = tuple(stacks())
     if name not in known:
-        hint = f"{did_you_mean(name, known)} known: {', '.join(known)}".strip()
+        hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
         raise Refusal(f'"{name}" is not a known serving stack', hint)
     return name
 

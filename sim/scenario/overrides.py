@@ -39,7 +39,7 @@ def parse_value(text: str) -> object:
     """
     try:
         read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     known = isinstance(read.get("value"), bool | int | float | str | list | dict)
     return read["value"] if list(read) == ["value"] and known else text

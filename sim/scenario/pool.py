@@ -28,10 +28,14 @@ class Scheduler(Table):
         "together.",
     )
     max_batch: Count = Field(
-        default=256, description="Sequences that a replica runs at once, at most.", examples=[256]
+        default=256,
+        le=65_536,
+        description="Sequences that a replica runs at once, at most.",
+        examples=[256],
     )
     token_budget: Count = Field(
         default=UNSET,
+        le=4_194_304,
         description="Tokens that one step takes, at most: decoding sequences and prompt tokens together "
         "(chunked-prefill, where it must be at least max_batch), prompt tokens (prefill-first and static, "
         "where a longer prompt runs alone). Default 2048 (chunked-prefill) or 8192.",
@@ -128,7 +132,7 @@ class Pool(Table):
         "gpu_memory_utilization; for stacks that reckon it after loading, of what the weights leave) [1].",
     )
     scheduler: Scheduler = Field(
-        default=Scheduler(),
+        default_factory=Scheduler,
         description="How a replica fills its steps.",
         examples=[{"kind": "chunked-prefill", "max_batch": 256, "token_budget": 2048}],
     )

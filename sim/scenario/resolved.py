@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.scenario.schema import Scenario
-from sim.scenario.toml import toml_value
+from sim.scenario.show import toml_value
 
 _CHUNK_BYTES = 1 << 20
 

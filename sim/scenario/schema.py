@@ -91,9 +91,9 @@ class Scenario(Table):
         alias="pool", json_schema_extra={"minItems": 1}, description="The fleet: one [[pool]] or more."
     )
     site: Site = Field(default_factory=Site, description="The building.")
-    cost: Cost = Field(default=Cost(), description="What the fleet costs.")
+    cost: Cost = Field(default_factory=Cost, description="What the fleet costs.")
     revenue: Revenue | None = Field(default=None, description="What tokens sell for; without it, no revenue.")
-    output: Output = Field(default=Output(), description="What is kept of a run.")
+    output: Output = Field(default_factory=Output, description="What is kept of a run.")
 
     @field_validator("warmup_s")
     @classmethod
@@ -126,7 +126,7 @@ class Scenario(Table):
 
     @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
-        faults = cross_faults(Outline.of_scenario(self.cells, self.workloads, self.pools))
+        faults = cross_faults(Outline.of_scenario(self))
         if faults:
             raise ScenarioError(faults)
         return self

@@ -76,7 +76,7 @@ class Workload(Table):
         examples=["azure-2023-conversation", {"kind": "fixed", "input": 1024, "output": 256}],
     )
     slo: Slo = Field(
-        default=Slo(),
+        default_factory=Slo,
         description="Latency targets, each optional.",
         examples=[{"ttft": "1 s", "tpot": "50 ms"}],
     )
