@@ -1,8 +1,9 @@
 """Reading the catalog files: TOML with a `[sources]` table, into plain values and the provenance of each.
 
-An entry gives its usual source once, as ``from = { src = "TAG", conf = "datasheet" }``; any value may carry its
-own as ``{ v = 700, src = "TAG", date = "2022-09", conf = "press", note = "..." }``, whose missing parts are the
-entry's. TAG is a key of `[sources]`, which spells the citation out and dates it.
+An entry gives its usual source once, as ``from = { src = "TAG", conf = "datasheet" }``; any value may carry
+its own as ``{ v = 700, src = "TAG", date = "2022-09", conf = "press", note = "..." }``. TAG is a key of
+`[sources]`, which spells the citation out and gives it a date and a confidence. A value that names no tag of
+its own, or the entry's, takes what it leaves out from the entry; one from another source takes it from there.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from sim.catalog.types import Confidence, Provenance
 from sim.errors import CatalogError, Fault, did_you_mean, repr_plain
 
 CONFIDENCES = frozenset(get_args(Confidence))
-_UNSOURCED = frozenset({"from", "aliases"})
+_Entry = TypeVar("_Entry")
 
 
 @dataclass(frozen=True)
@@ -75,61 +76,64 @@ def unpack(
 ) -> tuple[dict[str, Any], dict[str, Provenance]]:
     """An entry's plain values, and the provenance of each under its (dotted) key.
 
-    A sub-table's values stand under ``key.sub`` and the sub-table itself under ``key``, with the provenance of
-    its first value.
+    A sub-table's values stand under ``key.sub``, and the sub-table itself under ``key`` with the provenance
+    of its first value.
     """
     origin = entry.get("from", {})
+    default = doc.provenance(f"{where}.from", origin)
     values: dict[str, Any] = {}
     found: dict[str, Provenance] = {}
-    default = doc.provenance(f"{where}.from", origin)
     for key, raw in entry.items():
         if key == "from":
             continue
-        values[key], own = _plain(doc, f"{where}.{key}", raw, origin, default)
-        if key in _UNSOURCED:
-            continue
-        for sub, provenance in own.items():
-            found[f"{key}{sub}"] = provenance
+        values[key], own = _unwrap(doc, f"{where}.{key}", raw, origin, default)
+        if key != "aliases":
+            found.update((f"{key}{sub}", provenance) for sub, provenance in own.items())
     return values, found
 
 
-def _plain(
+def _unwrap(
     doc: Document, where: str, raw: Any, origin: Mapping[str, Any], default: Provenance
 ) -> tuple[Any, dict[str, Provenance]]:
+    """One value with its provenance under "", or a sub-table with each of its values' under ".sub" too."""
     if not isinstance(raw, dict):
         return raw, {"": default}
     if "v" in raw:
-        own = {**origin, **{k: x for k, x in raw.items() if k != "v"}}
-        if raw.get("src", origin.get("src")) != origin.get("src"):
-            own = {k: x for k, x in raw.items() if k != "v"}
-        return raw["v"], {"": doc.provenance(where, own)}
+        own = {key: x for key, x in raw.items() if key != "v"}
+        inherits = own.get("src", origin.get("src")) == origin.get("src")
+        return raw["v"], {"": doc.provenance(where, {**origin, **own} if inherits else own)}
     values, found = {}, {}
     for key, inner in raw.items():
-        values[key], own = _plain(doc, f"{where}.{key}", inner, origin, default)
+        values[key], own = _unwrap(doc, f"{where}.{key}", inner, origin, default)
         found[f".{key}"] = own[""]
     found[""] = next(iter(found.values()), default)
     return values, found
 
 
 def build(
-    doc: Document, where: str, kind: type, values: Mapping[str, Any], found: Mapping[str, Provenance], origin
-):
+    doc: Document,
+    where: str,
+    kind: type[_Entry],
+    values: Mapping[str, Any],
+    found: Mapping[str, Provenance],
+    origin: Mapping[str, Any],
+) -> _Entry:
     """A frozen entry of dataclass `kind`; fields left at their defaults take the entry's usual provenance.
 
     Raises CatalogError naming the field that is unknown or missing.
     """
-    known = {f.name: f for f in fields(kind)}
+    entry_type: Any = kind
+    known = {f.name: f for f in fields(entry_type)}
     for key in values:
         if key not in known:
             raise doc.fault(f"{where}.{key}", f"unknown field of {kind.__name__}", did_you_mean(key, known))
     required = [n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
-    missing = [n for n in required if n not in values]
-    if missing:
+    if missing := [n for n in required if n not in values]:
         raise doc.fault(where, f"lacks {', '.join(missing)}")
     default = doc.provenance(f"{where}.from", origin)
     whole = {n: default for n in known if n not in ("name", "aliases", "provenance")} | dict(found)
     frozen = {k: MappingProxyType(x) if isinstance(x, dict) else x for k, x in values.items()}
-    return kind(**frozen, provenance=MappingProxyType(whole))
+    return entry_type(**frozen, provenance=MappingProxyType(whole))
 
 
 def plain_name(name: str) -> str:
@@ -137,22 +141,26 @@ def plain_name(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum() or c in "+.")
 
 
-def name_index(doc: Document, entries: Mapping[str, Any]) -> dict[str, str]:
-    """Plain spelling of each name and alias -> name. Raises CatalogError where two entries claim one spelling."""
+def name_index(doc: Document, aliases: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Plain spelling of each name and of its `aliases` -> name.
+
+    Raises CatalogError where two entries claim one spelling.
+    """
     index: dict[str, str] = {}
-    for name, entry in entries.items():
-        for spelling in (name, *getattr(entry, "aliases", ())):
+    for name, others in aliases.items():
+        for spelling in (name, *others):
             other = index.setdefault(plain_name(spelling), name)
             if other != name:
                 raise doc.fault(name, f"{repr_plain(spelling)} already names {repr_plain(other)}")
     return index
 
 
-def unknown(kind: str, name: str, choices: Iterable[str]) -> CatalogError:
-    """The error for a name that the catalog of `kind` does not hold, with the nearest ones that it does."""
-    hint = did_you_mean(name, choices)
-    listing = f"`simulate catalog {kind}s` lists them"
-    return CatalogError(Fault(kind, f"unknown {kind} {repr_plain(name)}", f"{hint} {listing}".strip()))
+def unknown(kind: str, name: str, choices: Iterable[str], listed_by: str) -> CatalogError:
+    """The error for a name that the catalog of `kind` lacks: the nearest ones, and the command that lists
+    all.
+    """
+    hint = f"{did_you_mean(name, choices)} `simulate catalog {listed_by}` lists them".strip()
+    return CatalogError(Fault(kind, f"unknown {kind} {repr_plain(name)}", hint))
 
 
 def short_source(provenance: Provenance) -> str:

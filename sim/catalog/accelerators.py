@@ -13,8 +13,35 @@ from sim.catalog.types import Accelerator
 
 _GIB = 2.0**30
 _NOISE = frozenset(
-    "nvidia amd google intel huawei microsoft amazon aws cloud tesla geforce instinct radeon habana hgx dgx gpu gpus "
-    "card accelerator nps1 spx oam hbm hbm2 hbm2e hbm3 hbm3e gddr6 gddr6x gddr7 graphics tensor core".split()
+    (
+        *(
+            "nvidia",
+            "amd",
+            "google",
+            "intel",
+            "huawei",
+            "microsoft",
+            "amazon",
+            "aws",
+            "cloud",
+            "tesla",
+            "geforce",
+        ),
+        *(
+            "instinct",
+            "radeon",
+            "habana",
+            "hgx",
+            "dgx",
+            "gpu",
+            "gpus",
+            "card",
+            "accelerator",
+            "tensor",
+            "core",
+        ),
+        *("nps1", "spx", "oam", "hbm", "hbm2", "hbm2e", "hbm3", "hbm3e", "gddr6", "gddr6x", "gddr7"),
+    )
 )
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)gi?b")
 _WATTS = re.compile(r"\d+w")
@@ -36,9 +63,7 @@ def accelerator(name: str) -> Accelerator:
     """
     found = resolve_accelerator(name)
     if found is None:
-        raise unknown(
-            "accelerator", name, [*accelerators(), *(a for x in accelerators().values() for a in x.aliases)]
-        )
+        raise unknown("accelerator", name, _names(), "accelerators")
     return found
 
 
@@ -46,8 +71,8 @@ def accelerator(name: str) -> Accelerator:
 def resolve_accelerator(name: str) -> Accelerator | None:
     """The accelerator that a source means by `name` ("NVIDIA H100 80GB HBM3", "8x H200-SXM-141GB"), or None.
 
-    Vendor words, memory kinds, power limits and remarks in parentheses are ignored; a memory size must be that of
-    the entry, within an eighth. A form factor is ignored only where it says SXM.
+    Vendor words, memory kinds, power limits and remarks in parentheses are ignored; a memory size must be
+    that of the entry, within an eighth. A form factor is ignored only where it says SXM.
     """
     index = _index()
     hit = index.get(plain_name(name))
@@ -61,25 +86,28 @@ def _by_words(name: str, index: Mapping[str, str]) -> str | None:
     words = [w for w in re.split(r"[\s_/,-]+", text) if w and w not in _NOISE and not _WATTS.fullmatch(w)]
     sizes = [float(m[1]) for w in words if (m := _SIZE.fullmatch(w))]
     bare = [w for w in words if not _SIZE.fullmatch(w)]
-    for attempt in (
-        words,
-        [w for w in words if not _FORM.fullmatch(w)],
-        bare,
-        [w for w in bare if not _FORM.fullmatch(w)],
-    ):
+    for attempt in (words, _without_form(words), bare, _without_form(bare)):
         hit = index.get(plain_name("".join(attempt)))
         if hit and all(_near(accelerators()[hit].memory_bytes, size) for size in sizes):
             return hit
     return None
 
 
+def _without_form(words: list[str]) -> list[str]:
+    return [w for w in words if not _FORM.fullmatch(w)]
+
+
 def _near(memory_bytes: float, size_gb: float) -> bool:
     return abs(size_gb * _GIB / memory_bytes - 1.0) < 0.125
 
 
+def _names() -> list[str]:
+    return [*accelerators(), *(alias for entry in accelerators().values() for alias in entry.aliases)]
+
+
 @cache
 def _index() -> Mapping[str, str]:
-    return name_index(read("accelerators"), accelerators())
+    return name_index(read("accelerators"), {n: a.aliases for n, a in accelerators().items()})
 
 
 def _entry(doc: Document, name: str, entry: Mapping[str, Any]) -> Accelerator:

@@ -15,11 +15,25 @@ _SHAPE = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab")
 _RENAMED = {"total": "published_total", "active": "published_active", "kv": "published_kv_bytes_per_token"}
 _PARTS = {"moe": MixtureOfExperts, "latent": LatentAttention, "recurrent": RecurrentLayers}
 _QUANTIZED = re.compile(
-    r"(nvfp4|mxfp4|w\d+a\d+|fp\d+|bf\d+|int\d|awq|gptq|quantized(\.w\d+a\d+)?|static|dynamic|pertensor)(?![a-z])"
+    r"nvfp4|mxfp4|w\d+a\d+|fp\d+|bf\d+|int\d|awq|gptq|quantized(\.w\d+a\d+)?|static|dynamic|pertensor|4bit|8bit"
 )
-_RELEASE = re.compile(r"(v\d+\.\d|\d{4}|99|99\.9)")
+_RELEASE = re.compile(r"v\d+\.\d|\d{4}|99|99\.9")
 _VARIANT = frozenset(
-    "instruct inst chat it hf base thinking preview per tensor block kv turbo model 4bit 8bit".split()
+    (
+        "instruct",
+        "inst",
+        "chat",
+        "it",
+        "hf",
+        "base",
+        "thinking",
+        "preview",
+        "per",
+        "tensor",
+        "block",
+        "kv",
+        "turbo",
+    )
 )
 _PREFIXES = ("meta-", "nvidia-")
 
@@ -38,7 +52,7 @@ def model(name: str) -> Model:
     """
     found = resolve_model(name)
     if found is None:
-        raise unknown("model", name, [*models(), *(a for m in models().values() for a in m.aliases)])
+        raise unknown("model", name, _names(), "models")
     return found
 
 
@@ -46,8 +60,8 @@ def model(name: str) -> Model:
 def resolve_model(name: str) -> Model | None:
     """The model that a source means by `name` ("meta-llama/Meta-Llama-3-8B-Instruct"), or None.
 
-    The publisher before a slash is ignored; then, one kind after another until a name fits: remarks in parentheses,
-    words of quantization, words of variant ("Instruct", "Chat"), release dates and versions.
+    The publisher before a slash is ignored; then, one kind after another until a name fits: words of
+    quantization, words of variant ("Instruct", "Chat"), release dates and versions, remarks in parentheses.
     """
     index = _index()
     for spelling in _spellings(name):
@@ -80,9 +94,13 @@ def _strippings(words: list[str]) -> Iterator[list[str]]:
     yield [w for w in words if not _RELEASE.fullmatch(w)]
 
 
+def _names() -> list[str]:
+    return [*models(), *(alias for entry in models().values() for alias in entry.aliases)]
+
+
 @cache
 def _index() -> Mapping[str, str]:
-    return name_index(read("models"), models())
+    return name_index(read("models"), {n: m.aliases for n, m in models().items()})
 
 
 def _entry(doc: Document, name: str, entry: Mapping[str, Any]) -> Model:

@@ -22,22 +22,22 @@ def server(name: str) -> Server:
     """The server called `name`, whatever its case and dashes. Raises CatalogError with the nearest names."""
     hit = _index().get(plain_name(name))
     if hit is None:
-        raise unknown("server", name, servers())
+        raise unknown("server", name, servers(), "servers")
     return servers()[hit]
 
 
 def wall_power_w(server: Server, accelerator_power_w: float) -> float:
     """Wall draw of one server [W] when its accelerators draw `accelerator_power_w` in all [W].
 
-    wall = ((1 + fan_fraction) P + host_power_w) / psu_efficiency: fans follow the heat, the rest of the host is
-    taken at its draw under load.
+    wall = ((1 + fan_fraction) P + host_power_w) / psu_efficiency: fans follow the heat, the rest of the host
+    is taken at its draw under load.
     """
     return ((1.0 + server.fan_fraction) * accelerator_power_w + server.host_power_w) / server.psu_efficiency
 
 
 @cache
 def _index() -> Mapping[str, str]:
-    return name_index(read("servers"), servers())
+    return name_index(read("servers"), {name: () for name in servers()})
 
 
 def _entry(doc: Document, name: str, entry: Mapping[str, Any]) -> Server:

@@ -11,7 +11,7 @@ Confidence = Literal["datasheet", "measured", "press", "estimate", "unverified"]
 
 @dataclass(frozen=True)
 class Provenance:
-    """Source of one value: a citation, the date it speaks of (ISO, as exact as known), and how far to trust it."""
+    """Source of one value: a citation, the date it speaks of (ISO, as exact as known), and its confidence."""
 
     source: str
     date: str
@@ -83,7 +83,7 @@ class Server:
 
 @dataclass(frozen=True)
 class MixtureOfExperts:
-    """Routed experts: `experts` in each MoE layer, `top_k` woken per token, `shared` always on, FFN width each."""
+    """Routed experts: `experts` in each MoE layer, `top_k` woken per token, `shared` always on."""
 
     experts: int
     top_k: int
@@ -97,7 +97,7 @@ class MixtureOfExperts:
 
 @dataclass(frozen=True)
 class LatentAttention:
-    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): cache = kv_rank + rope_dim per layer and token."""
+    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): a layer caches kv_rank + rope_dim a token."""
 
     q_rank: int
     kv_rank: int
@@ -125,8 +125,8 @@ class Model:
     ffn_matrices: 3 for gated (SwiGLU), 2 for plain. tied: embedding shared with the output head.
     window: sliding-window length of `window_layers` layers (0 = none).
     native_precision: precision of the published checkpoint.
-    ffn_layers: blocks that hold an FFN, dense or MoE (0 means all); differs from `layers` in hybrids whose blocks
-        are each one thing (attention, FFN, or recurrent).
+    ffn_layers: blocks that hold an FFN, dense or MoE (0 means all); differs from `layers` in hybrids whose
+        blocks are each one thing (attention, FFN, or recurrent).
     """
 
     name: str
@@ -165,5 +165,16 @@ class LengthTable:
     input_tokens: tuple[float, ...]
     output_p: tuple[float, ...]
     output_tokens: tuple[float, ...]
+    description: str = ""
+    provenance: Mapping[str, Provenance] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RateShape:
+    """A periodic arrival rate relative to its mean: `values`, of mean 1, share `period_s` equally."""
+
+    name: str
+    period_s: float
+    values: tuple[float, ...]
     description: str = ""
     provenance: Mapping[str, Provenance] = field(default_factory=dict)

@@ -1,0 +1,84 @@
+"""Workloads: token lengths as quantile tables, and how the arrival rate goes over the day and the week."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
+
+from sim.catalog._load import Document, build, name_index, plain_name, read, unknown, unpack
+from sim.catalog.types import LengthTable, RateShape
+
+
+@cache
+def length_tables() -> Mapping[str, LengthTable]:
+    """Every table of token lengths by name."""
+    doc = read("workloads")
+    return MappingProxyType({n: _length(doc, n, e) for n, e in doc.body["length"].items()})
+
+
+@cache
+def shapes() -> Mapping[str, RateShape]:
+    """Every periodic shape of the arrival rate by name."""
+    doc = read("workloads")
+    return MappingProxyType({n: _shape(doc, n, e) for n, e in doc.body["shape"].items()})
+
+
+def length_table(name: str) -> LengthTable:
+    """The token lengths called `name` ("azure-2023-conversation"). Raises CatalogError with the nearest
+    names.
+    """
+    hit = _index("length").get(plain_name(name))
+    if hit is None:
+        raise unknown("length table", name, length_tables(), "workloads")
+    return length_tables()[hit]
+
+
+def shape(name: str) -> RateShape:
+    """The rate shape called `name` ("diurnal"). Raises CatalogError with the nearest names."""
+    hit = _index("shape").get(plain_name(name))
+    if hit is None:
+        raise unknown("rate shape", name, shapes(), "workloads")
+    return shapes()[hit]
+
+
+@cache
+def _index(table: str) -> Mapping[str, str]:
+    doc = read("workloads")
+    aliases = {n: e.get("aliases", ()) for n, e in doc.body[table].items()}
+    return name_index(doc, aliases)
+
+
+def _length(doc: Document, name: str, entry: Mapping[str, Any]) -> LengthTable:
+    where = f"length.{name}"
+    values, found = unpack(doc, where, entry)
+    values.pop("aliases", None)
+    p, p_found = tuple(float(x) for x in values.pop("p")), found.pop("p")
+    for side in ("input", "output"):
+        tokens = tuple(float(x) for x in values.pop(side))
+        _check_table(doc, f"{where}.{side}", p, tokens)
+        values[f"{side}_p"], values[f"{side}_tokens"] = p, tokens
+        found[f"{side}_p"], found[f"{side}_tokens"] = p_found, found.pop(side)
+    return build(doc, where, LengthTable, {"name": name, **values}, found, entry["from"])
+
+
+def _check_table(doc: Document, where: str, p: Sequence[float], tokens: Sequence[float]) -> None:
+    if len(p) != len(tokens) or len(p) < 2 or (p[0], p[-1]) != (0.0, 1.0):
+        raise doc.fault(where, "needs one number for each p, and p from 0 to 1")
+    if any(a >= b for a, b in pairwise(p)) or any(a > b for a, b in pairwise(tokens)) or tokens[0] < 0:
+        raise doc.fault(where, "p must rise, and tokens must not fall")
+
+
+def _shape(doc: Document, name: str, entry: Mapping[str, Any]) -> RateShape:
+    where = f"shape.{name}"
+    values, found = unpack(doc, where, entry)
+    values.pop("aliases", None)
+    raw = [float(x) for x in values["values"]]
+    if not raw or min(raw) < 0 or sum(raw) <= 0:
+        raise doc.fault(f"{where}.values", "needs rates of 0 or more, not all 0")
+    mean = sum(raw) / len(raw)
+    values["values"] = tuple(x / mean for x in raw)
+    values["period_s"] = float(values["period_s"])
+    return build(doc, where, RateShape, {"name": name, **values}, found, entry["from"])
