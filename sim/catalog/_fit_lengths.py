@@ -77,7 +77,7 @@ def fit_published(known: dict[float, float], mean: float, sd: float, low: float,
     def cost(z: np.ndarray) -> float:
         t = table(z)
         slope = np.log(np.diff(t) / np.diff(p))
-        miss = (mean_tokens(MIDDLE, t) / mean - 1.0) ** 2 + (sd_tokens(MIDDLE, t) / sd - 1.0) ** 2
+        miss = (mean_tokens(MIDDLE, list(t)) / mean - 1.0) ** 2 + (sd_tokens(MIDDLE, list(t)) / sd - 1.0) ** 2
         shortest = (np.log(t[0] / low)) ** 2
         return float(np.sum(np.diff(slope) ** 2) + 0.3 * shortest + 1e6 * miss + 1e-3 * np.sum(z[1:] ** 2))
 
@@ -169,7 +169,7 @@ def main(arguments: list[str]) -> None:
     elif what == "week":
         rates = np.array([float(r["total_rate_rps"]) for r in _rows(rest[0]) if r["model"] == rest[1]])
         hourly = rates[: len(rates) // 1008 * 1008].reshape(-1, 168, 6).mean(axis=(0, 2))
-        print(f"values = [{', '.join(f'{x:.3f}' for x in hourly / hourly.mean())}]")
+        print(f"hourly = [{', '.join(f'{x:.3f}' for x in hourly / hourly.mean())}]")
     else:
         raise SystemExit(__doc__)
 

@@ -1,6 +1,4 @@
-"""Moments and look-ups of quantile tables: token lengths whose inverse CDF is linear between (p, tokens)
-points.
-"""
+"""Moments and look-ups of quantile tables: tokens, linear in p between (p, tokens) points."""
 
 from __future__ import annotations
 
@@ -11,9 +9,7 @@ from math import sqrt
 
 
 def tokens_at(p: Sequence[float], tokens: Sequence[float], u: float) -> int:
-    """Tokens at quantile `u` in [0, 1]: linear between the table's points, rounded to the nearest, at least
-    1.
-    """
+    """Tokens at quantile `u` in [0, 1]: linear between the points, rounded to the nearest, at least 1."""
     i = min(max(bisect_right(p, u), 1), len(p) - 1)
     low, high = p[i - 1], p[i]
     value = tokens[i - 1] + (tokens[i] - tokens[i - 1]) * (u - low) / (high - low)

@@ -97,7 +97,7 @@ class MixtureOfExperts:
 
 @dataclass(frozen=True)
 class LatentAttention:
-    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): a layer caches kv_rank + rope_dim a token."""
+    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): kv_rank + rope_dim cached a layer, token."""
 
     q_rank: int
     kv_rank: int
@@ -171,10 +171,83 @@ class LengthTable:
 
 @dataclass(frozen=True)
 class RateShape:
-    """A periodic arrival rate relative to its mean: `values`, of mean 1, share `period_s` equally."""
+    """A periodic arrival rate relative to its mean: hourly values of mean 1, 24 (a day) or 168 (a week)."""
 
     name: str
-    period_s: float
-    values: tuple[float, ...]
+    hourly: tuple[float, ...]
     description: str = ""
+    provenance: Mapping[str, Provenance] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PricePoint:
+    """What one accelerator cost to buy on a day [$].
+
+    basis: "card" (the bare part), "server" (its share of a whole server), or "average" (the vendor's average
+        selling price over a year).
+    """
+
+    accelerator: str
+    date: str
+    usd: float
+    basis: str
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class RentalPoint:
+    """What one accelerator cost to rent on a day [$/h].
+
+    term: "on_demand", "one_year" or "three_year" commitment; or, where `vendor` is an analyst, "owner" (an owner's
+        full cost as assumed by the analyst).
+    """
+
+    accelerator: str
+    date: str
+    usd_per_h: float
+    vendor: str
+    term: str
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class ApiPrice:
+    """List price of a hosted model from `date` on [$ per million tokens]; cached input where it is published."""
+
+    model: str
+    vendor: str
+    date: str
+    input_usd_per_mtok: float
+    output_usd_per_mtok: float
+    cached_usd_per_mtok: float | None
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class ElectricityPrice:
+    """Average price of electricity to industrial and to commercial customers of a region [$/kWh]."""
+
+    region: str
+    industrial_usd_per_kwh: float
+    commercial_usd_per_kwh: float
+    provenance: Mapping[str, Provenance] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GridCarbon:
+    """Carbon intensity of a grid's electricity, average of a year [g CO2e/kWh]."""
+
+    grid: str
+    g_per_kwh: float
+    description: str = ""
+    aliases: tuple[str, ...] = ()
+    provenance: Mapping[str, Provenance] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SiteOverhead:
+    """Power usage effectiveness of an operator's fleet: site power over IT power [1]."""
+
+    operator: str
+    pue: float
     provenance: Mapping[str, Provenance] = field(default_factory=dict)

@@ -36,12 +36,15 @@ def length_table(name: str) -> LengthTable:
     return length_tables()[hit]
 
 
-def shape(name: str) -> RateShape:
-    """The rate shape called `name` ("diurnal"). Raises CatalogError with the nearest names."""
+def shape(name: str) -> tuple[float, ...]:
+    """Hourly rates relative to their mean of the shape called `name` ("diurnal"): 24 or 168 of them, mean 1.
+
+    Raises CatalogError with the nearest names where there is none.
+    """
     hit = _index("shape").get(plain_name(name))
     if hit is None:
-        raise unknown("rate shape", name, shapes(), "workloads")
-    return shapes()[hit]
+        raise unknown("shape", name, shapes(), "workloads")
+    return shapes()[hit].hourly
 
 
 @cache
@@ -75,10 +78,9 @@ def _shape(doc: Document, name: str, entry: Mapping[str, Any]) -> RateShape:
     where = f"shape.{name}"
     values, found = unpack(doc, where, entry)
     values.pop("aliases", None)
-    raw = [float(x) for x in values["values"]]
-    if not raw or min(raw) < 0 or sum(raw) <= 0:
-        raise doc.fault(f"{where}.values", "needs rates of 0 or more, not all 0")
+    raw = [float(x) for x in values["hourly"]]
+    if len(raw) not in (24, 168) or min(raw) < 0 or sum(raw) <= 0:
+        raise doc.fault(f"{where}.hourly", "needs 24 or 168 rates of 0 or more, not all 0")
     mean = sum(raw) / len(raw)
-    values["values"] = tuple(x / mean for x in raw)
-    values["period_s"] = float(values["period_s"])
+    values["hourly"] = tuple(x / mean for x in raw)
     return build(doc, where, RateShape, {"name": name, **values}, found, entry["from"])
