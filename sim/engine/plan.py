@@ -136,4 +136,5 @@ GUIDE = 1024
 
 def replica_pools(plan: Plan) -> np.ndarray:
     """Pool of each replica, int32[R]."""
-    return np.repeat(np.arange(len(plan.pools), dtype=np.int32), plan.pools["replicas"])
+    order = np.argsort(plan.pools["first_replica"], kind="stable")
+    return np.repeat(order.astype(np.int32), plan.pools["replicas"][order])

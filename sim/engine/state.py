@@ -36,7 +36,7 @@ REPLICA = np.dtype(
         ("prefill", np.int32),  # prefill tokens of the segment's one step; 0 in a decode segment
         ("admissions", np.int32),  # calls admitted so far: the order of admission
         ("segment_steps", np.int64),
-        ("steps", np.int64),  # steps done before the segment
+        ("steps", np.int64),  # decode steps done before the segment
         ("context", np.float64),  # tokens that decoding calls attend to, at the segment's start
         ("kv", np.float64),  # tokens of KV room taken, at the segment's start
         ("begin_s", np.float64),
@@ -210,12 +210,9 @@ def with_more_calls(state: State) -> State:
     )
 
 
-def with_more_windows(state: State, count: int) -> State:
-    """The same state with at least `count` windows."""
-    pools, have, columns = state.windows.shape
-    windows = np.zeros((pools, max(count, 2 * have), columns))
-    windows[:, :have] = state.windows
-    return state._replace(windows=windows)
+def with_more_windows(state: State) -> State:
+    """The same state with twice as many windows; called when time has passed the last one."""
+    return state._replace(windows=np.concatenate([state.windows, np.zeros_like(state.windows)], axis=1))
 
 
 MAX_CALLS = 1 << 28

@@ -39,6 +39,11 @@ def bucket(value):
     return min(max(i, 0), BUCKETS - 1)
 
 
+def bucket_of(value: float) -> int:
+    """`bucket` in plain Python."""
+    return min(max((int(np.float64(value).view(np.int64)) >> _SHIFT) - _OFFSET, 0), BUCKETS - 1)
+
+
 def edges() -> np.ndarray:
     """Bucket edges, float64[BUCKETS + 1]; bucket i holds edges[i] <= value < edges[i + 1]."""
     i = np.arange(BUCKETS + 1)

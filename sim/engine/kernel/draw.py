@@ -6,7 +6,7 @@ import math
 
 from sim.engine.kernel import rng
 from sim.engine.kernel.clock import tick_of
-from sim.engine.kernel.jit import inlined
+from sim.engine.kernel.jit import entry, inlined
 from sim.engine.plan import (
     DETERMINISTIC,
     EMPIRICAL,
@@ -132,3 +132,15 @@ def refill(plan, w, stream, ticks, numbers, inputs, outputs):
             outputs[count] = length(plan, w, 1, number)
         count += 1
     stream.count = count
+
+
+@entry
+def next_chunk(plan, w, streams, ticks, numbers, inputs, outputs):
+    """`refill` for callers in Python; `streams` is STREAM[W]."""
+    refill(plan, w, streams[w], ticks, numbers, inputs, outputs)
+
+
+@entry
+def tokens(plan, w, side, number):
+    """`length` for callers in Python."""
+    return length(plan, w, side, number)

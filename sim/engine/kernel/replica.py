@@ -312,7 +312,8 @@ def end(plan, st, r):
     pool = plan.pools[p]
     steps = replica.segment_steps
     _book_segment(plan, st, replica, pool, steps)
-    replica.steps += steps
+    if replica.batch > 0:
+        replica.steps += steps
     emitted = replica.batch * steps
     replica.context += emitted
     if pool.reserve_full == 0:

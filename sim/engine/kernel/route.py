@@ -47,6 +47,7 @@ def kv_now(plan, st, r, tick):
     pool = plan.pools[replica.pool]
     if (
         pool.reserve_full == 0
+        and replica.running > 0
         and replica.batch > 0
         and (st.event_key[r] & 3) == END
         and replica.segment_steps > 1

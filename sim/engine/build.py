@@ -1,0 +1,161 @@
+"""From a scenario and the step costs of its pools to the plans of its cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sim.cost.types import StepCost
+from sim.engine import plan as P
+from sim.engine.plan import Plan
+from sim.errors import Fault, ScenarioError
+from sim.scenario.pool import Pool
+from sim.scenario.schema import AUTO, Scenario
+from sim.workload.demand import Demand, build_demand
+from sim.workload.trace import Trace
+
+_SCHEDULER = {
+    "chunked-prefill": P.CHUNKED_PREFILL,
+    "prefill-first": P.PREFILL_FIRST,
+    "static": P.STATIC,
+}
+_ROUTER = {
+    "round-robin": P.ROUND_ROBIN,
+    "random": P.RANDOM,
+    "power-of-two": P.POWER_OF_TWO,
+    "least-outstanding": P.LEAST_OUTSTANDING,
+    "least-kv": P.LEAST_KV,
+}
+_ROUND_WINDOWS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_WINDOWS = 240
+"""Windows that "auto" aims at over the duration."""
+
+
+def build_plans(
+    scenario: Scenario, costs: Sequence[StepCost], traces: Mapping[str, Trace]
+) -> tuple[Plan, ...]:
+    """One plan per cell. costs: the step cost of each pool, in order.
+
+    Raises ScenarioError if a pool can never admit a request of one of its workloads.
+    """
+    models = list(dict.fromkeys(pool.model for pool in scenario.pools))
+    groups = {model: g for g, model in enumerate(models)}
+    demand = build_demand(scenario, groups, traces)
+    pools = _pools(scenario, costs, groups)
+    _check_admissible(scenario, demand, pools)
+    window_s = _window_s(scenario)
+    common = {
+        "pools": pools,
+        "groups": _groups(scenario, pools, len(groups)),
+        **_tables(costs),
+        **{name: getattr(demand, name) for name in Demand.__dataclass_fields__},
+        "cells": scenario.cells,
+        "duration_tick": round(scenario.duration_s * 2**30),
+        "warmup_tick": round(scenario.warmup_s * 2**30),
+        "window_s": window_s,
+        # a window edge falls on the end of the warm-up, so that what is counted begins with a window
+        "window_origin_s": scenario.warmup_s - math.ceil(scenario.warmup_s / window_s) * window_s,
+    }
+    return tuple(Plan(cell=cell, **common) for cell in range(scenario.cells))
+
+
+def _pools(scenario: Scenario, costs: Sequence[StepCost], groups: Mapping[str, int]) -> np.ndarray:
+    rows = np.zeros(len(scenario.pools), P.POOL)
+    for row, pool, cost in zip(rows, scenario.pools, costs, strict=True):
+        scheduler = pool.scheduler
+        row["group"] = groups[pool.model]
+        row["replicas"] = pool.replicas // scenario.cells
+        row["scheduler"] = _SCHEDULER[scheduler.kind]
+        row["max_batch"] = scheduler.max_batch
+        row["token_budget"] = scheduler.token_budget
+        row["queue_limit"] = 2**31 - 1 if scheduler.queue_limit is None else scheduler.queue_limit
+        row["reserve_full"] = scheduler.kv_reserve == "full" or scheduler.kind == "static"
+        row["kv_capacity"] = cost.memory.kv_capacity_tokens
+        row["kv_admit"] = math.floor(cost.memory.kv_capacity_tokens * (1 - scheduler.kv_watermark))
+        for name in set(P.POOL.names) & set(StepCost.__dataclass_fields__):
+            row[name] = getattr(cost, name)
+    first = 0
+    for g in groups.values():  # a group's replicas stand side by side
+        for i in np.flatnonzero(rows["group"] == g):
+            rows["first_replica"][i] = first
+            first += int(rows["replicas"][i])
+    return rows
+
+
+def _groups(scenario: Scenario, pools: np.ndarray, count: int) -> np.ndarray:
+    groups = np.zeros(count, P.GROUP)
+    for g, group in enumerate(groups):
+        members = pools[pools["group"] == g]
+        group["router"] = _ROUTER[scenario.router]
+        group["first_replica"] = members["first_replica"].min()
+        group["replicas"] = members["replicas"].sum()
+    return groups
+
+
+def _tables(costs: Sequence[StepCost]) -> dict[str, np.ndarray]:
+    """Tables of all pools at one width: by tokens they go on linearly, by sequences the end is never read."""
+    longest = max(len(c.token_s) for c in costs)
+    widest = max(len(c.kv_s) for c in costs)
+
+    def by_tokens(table: np.ndarray, beyond: float) -> np.ndarray:
+        return np.concatenate([table, table[-1] + beyond * np.arange(1, longest - len(table) + 1)])
+
+    def by_sequences(table: np.ndarray) -> np.ndarray:
+        return np.pad(table, (0, widest - len(table)), mode="edge")
+
+    return {
+        "token_s": np.array([by_tokens(c.token_s, c.token_s_beyond) for c in costs]),
+        "token_j": np.array([by_tokens(c.token_j, c.token_j_beyond) for c in costs]),
+        "sequence_s": np.array([by_sequences(c.sequence_s) for c in costs]),
+        "kv_s": np.array([by_sequences(c.kv_s) for c in costs]),
+        "host_s": np.array([by_sequences(c.host_s) for c in costs]),
+    }
+
+
+def _window_s(scenario: Scenario) -> float:
+    if scenario.output.window_s != AUTO:
+        return float(scenario.output.window_s)
+    wanted = scenario.duration_s / _WINDOWS
+    return float(next((w for w in _ROUND_WINDOWS_S if w >= wanted), 3600 * math.ceil(wanted / 3600)))
+
+
+def _check_admissible(scenario: Scenario, demand: Demand, pools: np.ndarray) -> None:
+    """A pool whose KV room is below the shortest request it may be sent could only reject."""
+    faults = []
+    for w, workload in enumerate(scenario.workloads):
+        shortest = shortest_request(demand, w)
+        for i, pool in enumerate(scenario.pools):
+            room = int(pools["kv_capacity"][i])
+            if pool.model == workload.model and shortest > room:
+                faults.append(_too_small(i, pool, room, workload.name, shortest))
+    if faults:
+        raise ScenarioError(faults)
+
+
+def _too_small(i: int, pool: Pool, room: int, workload: str, shortest: int) -> Fault:
+    return Fault(
+        f"pool[{i}]",
+        f'a replica of "{pool.name}" has KV room for {room:,} tokens, but the shortest request of workload '
+        f'"{workload}" needs {shortest:,}: none could ever be admitted',
+        "raise tensor_parallel or memory_fraction, or choose a smaller precision or kv_precision",
+    )
+
+
+def shortest_request(demand: Demand, w: int) -> int:
+    """Fewest tokens, input and output together, that a request of workload `w` can have."""
+    row, lengths = demand.workloads[w], demand.lengths[w]
+    law = lengths["law"][0]
+    if law in (P.TRACED, P.EMPIRICAL):
+        start = row["trace_offset"] if law == P.TRACED else lengths["offset"][0]
+        count = row["trace_count"] if law == P.TRACED else lengths["count"][0]
+        rows = slice(int(start), int(start + count))
+        return int((demand.trace_input[rows].astype(np.int64) + demand.trace_output[rows]).min())
+    total = 0
+    for side in lengths:
+        if side["law"] == P.TABLE:
+            total += max(int(demand.table_tokens[side["offset"]] + 0.5), int(side["least"]))
+        else:
+            total += int(side["least"] if side["law"] == P.LOGNORMAL else side["a"])
+    return total

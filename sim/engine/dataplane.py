@@ -1,0 +1,66 @@
+"""A cell on the kernel: give its state room when the kernel asks, and read its books at the end."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sim.engine import state as S
+from sim.engine.kernel.advance import NEED_CALLS, NEED_WINDOWS, REACHED, advance, start
+from sim.engine.kernel.clock import NEVER, NEVER_TICK
+from sim.engine.plan import Plan
+from sim.metrics.run import RunMetrics
+
+
+class Cell:
+    """One cell's plan and mutable state."""
+
+    def __init__(self, plan: Plan, log_requests: int = 0):
+        self.plan = plan
+        self.state = S.new_state(plan, log_requests)
+        start(plan, self.state)
+
+    def advance(self, until_tick: int = NEVER_TICK) -> None:
+        """Process every event before `until_tick`."""
+        while (outcome := advance(self.plan, self.state, until_tick)) != REACHED:
+            if outcome == NEED_CALLS:
+                self.state = S.with_more_calls(self.state)
+            elif outcome == NEED_WINDOWS:
+                self.state = S.with_more_windows(self.state)
+
+    def idle(self) -> bool:
+        """Whether nothing is left to happen."""
+        st = self.state
+        return (
+            int(st.event_key[st.event_winner[1]]) == NEVER
+            and int(st.scalars[S.NEXT_TICK]) == NEVER_TICK
+            and int(st.scalars[S.SPAWNED]) == 0
+        )
+
+    def books(self) -> RunMetrics:
+        """The books so far."""
+        st = self.state
+        end_s = float(st.replicas["end_s"].max())
+        return RunMetrics(
+            counters=st.counters,
+            histograms=st.histograms,
+            sums=st.sums,
+            windows=used_windows(self.plan, st.windows, end_s),
+            window_s=self.plan.window_s,
+            window_origin_s=self.plan.window_origin_s,
+            calls=st.log[: int(st.scalars[S.LOGGED])],
+            end_s=end_s,
+            in_flight=int(st.replicas["outstanding"].sum()),
+            segments=int(st.scalars[S.SEGMENTS]),
+        )
+
+
+def used_windows(plan: Plan, windows: np.ndarray, end_s: float) -> np.ndarray:
+    """The windows from the first up to the later of `end_s` and the end of arrivals, padded if need be."""
+    until_s = max(end_s, plan.duration_tick / 2.0**30)
+    count = max(1, math.ceil((until_s - plan.window_origin_s) / plan.window_s - 1e-9))
+    missing = max(0, count - windows.shape[1])
+    # an event on the very last edge stands one window further: keep it
+    extra = int(count < windows.shape[1] and bool(windows[:, count:].any()))
+    return np.pad(windows, ((0, 0), (0, missing), (0, 0)))[:, : count + extra]

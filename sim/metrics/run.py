@@ -1,0 +1,57 @@
+"""What an engine hands on: the raw, additive books of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """Books of one run, of W workloads and P pools; columns as named in `sim.engine.state`.
+
+    counters: int64[W, C].  histograms: int64[W, 4, BUCKETS] of TTFT, TPOT, end-to-end and queue time [s].
+    sums: float64[W, 4], sums of the same latencies [s].
+    windows: float64[P, N, columns]; window i covers [origin_s + i width_s, origin_s + (i + 1) width_s).
+    calls: finished calls, LOG records in order of completion, as many as were asked for.
+    end_s: the time at which the last call ended.  in_flight: calls that had not ended by then.
+    segments: events of the data plane.
+    """
+
+    counters: np.ndarray
+    histograms: np.ndarray
+    sums: np.ndarray
+    windows: np.ndarray
+    window_s: float
+    window_origin_s: float
+    calls: np.ndarray
+    end_s: float
+    in_flight: int
+    segments: int
+
+    def window_starts_s(self) -> np.ndarray:
+        """Start of each window, float64[N] [s]."""
+        return self.window_origin_s + self.window_s * np.arange(self.windows.shape[1])
+
+
+def merge(parts: Sequence[RunMetrics]) -> RunMetrics:
+    """The books of several cells as one; calls that end at one tick stand in the order of their cells."""
+    if len(parts) == 1:
+        return parts[0]
+    longest = max(p.windows.shape[1] for p in parts)
+    windows = sum(np.pad(p.windows, ((0, 0), (0, longest - p.windows.shape[1]), (0, 0))) for p in parts)
+    calls = np.concatenate([p.calls for p in parts])
+    return RunMetrics(
+        counters=np.sum([p.counters for p in parts], axis=0),
+        histograms=np.sum([p.histograms for p in parts], axis=0),
+        sums=np.sum([p.sums for p in parts], axis=0),
+        windows=np.asarray(windows),
+        window_s=parts[0].window_s,
+        window_origin_s=parts[0].window_origin_s,
+        calls=calls[np.argsort(np.round(calls["finish_s"] * 2.0**30), kind="stable")],
+        end_s=max(p.end_s for p in parts),
+        in_flight=sum(p.in_flight for p in parts),
+        segments=sum(p.segments for p in parts),
+    )

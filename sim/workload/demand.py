@@ -1,0 +1,190 @@
+"""The demand of a scenario as the plan's arrays: arrival processes, token lengths, traces, rate shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.catalog.workloads import length_table, shape
+from sim.engine import plan as P
+from sim.engine.kernel.rng import stream_key
+from sim.scenario.arrivals import TraceArrivals, UserArrivals
+from sim.scenario.lengths import INPUT_FLOOR, OUTPUT_FLOOR, TraceLengths
+from sim.scenario.schema import Scenario
+from sim.scenario.workload import FROM_TRACE, Workload
+from sim.workload.trace import Trace, read_trace
+
+NO_LIMIT = 1 << 44
+DAY_S = 86400.0
+SLO_SLACK = 1e-9
+"""Relative: a latency that equals its target up to rounding meets it."""
+_PROCESS = {
+    "poisson": P.POISSON,
+    "users": P.POISSON,
+    "gamma": P.GAMMA,
+    "deterministic": P.DETERMINISTIC,
+    "closed": P.CLOSED,
+    "trace": P.TRACE,
+    "all-at-once": P.AT_ONCE,
+}
+_KEYS = ("arrival_key", "input_key", "output_key", "cell_key", "route_key")
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Arrays of the plan that say what arrives; see `sim.engine.plan.Plan`."""
+
+    workloads: np.ndarray
+    lengths: np.ndarray
+    table_p: np.ndarray
+    table_tokens: np.ndarray
+    guide: np.ndarray
+    trace_s: np.ndarray
+    trace_input: np.ndarray
+    trace_output: np.ndarray
+    warp: np.ndarray
+
+
+class _Pieces:
+    """Arrays that are laid end to end."""
+
+    def __init__(self, dtype: type):
+        self.dtype, self.parts, self.size = dtype, [], 0
+
+    def add(self, values: Sequence[float] | np.ndarray) -> int:
+        """Append `values` and return where they begin."""
+        start = self.size
+        self.parts.append(np.asarray(values, self.dtype))
+        self.size += len(self.parts[-1])
+        return start
+
+    def array(self) -> np.ndarray:
+        return np.concatenate([*self.parts, np.zeros(1, self.dtype)])  # never empty
+
+
+def read_traces(scenario: Scenario) -> dict[str, Trace]:
+    """Every trace file that the scenario names, by path."""
+    found = {}
+    for workload in scenario.workloads:
+        for part in (workload.arrivals, workload.lengths):
+            if isinstance(part, TraceArrivals | TraceLengths):
+                found[part.path] = read_trace(part.path, part.format)
+    return found
+
+
+def build_demand(scenario: Scenario, groups: Mapping[str, int], traces: Mapping[str, Trace]) -> Demand:
+    """Demand of one of the scenario's cells. groups: group number by model name."""
+    builder = _Builder(traces)
+    count = len(scenario.workloads)
+    workloads, lengths = np.zeros(count, P.WORKLOAD), np.zeros((count, 2), P.LENGTH)
+    for w, workload in enumerate(scenario.workloads):
+        row = workloads[w]
+        row["group"] = groups[workload.model]
+        for i, name in enumerate(_KEYS):
+            row[name] = stream_key(scenario.seed, w, i)
+        for name in ("ttft_s", "tpot_s", "e2e_s"):
+            target = getattr(workload.slo, name)
+            row[f"slo_{name}"] = np.inf if target is None else target * (1 + SLO_SLACK)
+        builder.arrivals(row, workload, scenario.cells)
+        builder.lengths(lengths[w], workload)
+    return Demand(
+        workloads,
+        lengths,
+        **{name: pieces.array() for name, pieces in builder.pieces.items()},
+    )
+
+
+class _Builder:
+    def __init__(self, traces: Mapping[str, Trace]):
+        self.traces = traces
+        self.pieces = {
+            "table_p": _Pieces(np.float64),
+            "table_tokens": _Pieces(np.float64),
+            "guide": _Pieces(np.int32),
+            "trace_s": _Pieces(np.float64),
+            "trace_input": _Pieces(np.int32),
+            "trace_output": _Pieces(np.int32),
+            "warp": _Pieces(np.float64),
+        }
+
+    def arrivals(self, row: np.void, workload: Workload, cells: int) -> None:
+        arrivals = workload.arrivals
+        row["process"] = _PROCESS[arrivals.process]
+        row["limit"] = NO_LIMIT
+        match arrivals.process:
+            case "users":
+                row["rate"] = arrivals.users * arrivals.requests_per_user_per_day / DAY_S
+                self.shape(row, arrivals)
+            case "closed":
+                row["clients"] = arrivals.clients // cells
+                row["think_tick"] = round(arrivals.think_s * 2**30)
+                if arrivals.requests is not None:
+                    row["limit"] = -(-arrivals.requests // cells)
+            case "all-at-once":
+                row["limit"] = arrivals.requests
+            case "trace":
+                trace = self.traces[arrivals.path]
+                row["trace_offset"] = self.trace(trace, arrivals.rate_scale)
+                row["trace_count"] = len(trace.arrival_s)
+                row["trace_span_s"] = trace.span_s / arrivals.rate_scale
+                row["limit"] = len(trace.arrival_s) * arrivals.repeat
+            case _:
+                row["rate"] = arrivals.rate_per_s
+                if arrivals.process == "gamma":
+                    row["gamma_shape"] = arrivals.cv**-2.0
+
+    def trace(self, trace: Trace, rate_scale: float = 1.0) -> int:
+        self.pieces["trace_input"].add(trace.input_tokens)
+        self.pieces["trace_output"].add(trace.output_tokens)
+        return self.pieces["trace_s"].add(trace.arrival_s / rate_scale)
+
+    def shape(self, row: np.void, arrivals: UserArrivals) -> None:
+        """Hourly relative rates as a cumulative curve: linear within each hour."""
+        given = arrivals.shape
+        rates = np.asarray(shape(given) if isinstance(given, str) else given, np.float64)
+        cumulative = np.concatenate([[0.0], np.cumsum(rates)]) / rates.sum()
+        row["warp_offset"] = self.pieces["warp"].add(cumulative)
+        row["warp_count"] = len(rates)
+        row["warp_period_s"] = 3600.0 * len(rates)
+        row["warp_start_s"] = 3600.0 * arrivals.start_hour
+
+    def lengths(self, rows: np.ndarray, workload: Workload) -> None:
+        given = workload.lengths
+        rows["least"] = (INPUT_FLOOR, OUTPUT_FLOOR)
+        if given == FROM_TRACE:
+            rows["law"] = P.TRACED
+        elif isinstance(given, TraceLengths):
+            trace = self.traces[given.path]
+            rows["law"] = P.EMPIRICAL
+            rows["offset"] = self.trace(trace)
+            rows["count"] = len(trace.arrival_s)
+        elif isinstance(given, str):
+            table = length_table(given)
+            rows["least"] = 1
+            self.table(rows[0], table.input_p, table.input_tokens)
+            self.table(rows[1], table.output_p, table.output_tokens)
+        else:
+            for row, side in zip(rows, (given.input, given.output), strict=True):
+                self.side(row, given.kind, side)
+
+    def side(self, row: np.void, kind: str, side) -> None:
+        match kind:
+            case "fixed":
+                row["law"], row["a"] = P.FIXED, side
+            case "uniform":
+                row["law"], row["a"], row["b"] = P.UNIFORM, *side
+            case "lognormal":
+                row["law"] = P.LOGNORMAL
+                row["a"], row["b"] = side.mu_sigma()
+            case "quantiles":
+                self.table(row, *zip(*side, strict=True))
+
+    def table(self, row: np.void, p: Sequence[float], tokens: Sequence[float]) -> None:
+        row["law"] = P.TABLE
+        start = self.pieces["table_p"].add(p)
+        self.pieces["table_tokens"].add(tokens)
+        cells = np.searchsorted(np.asarray(p), np.arange(P.GUIDE) / P.GUIDE, side="right") - 1
+        row["offset"], row["count"] = start, len(p)
+        row["guide"] = self.pieces["guide"].add(start + np.clip(cells, 0, len(p) - 2))

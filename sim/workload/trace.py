@@ -1,0 +1,117 @@
+"""Recorded demand: arrival times and token lengths read from a file."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sim.errors import ScenarioError
+
+COLUMNS = {
+    "azure": ("TIMESTAMP", "ContextTokens", "GeneratedTokens"),
+    "burstgpt": ("Timestamp", "Request tokens", "Response tokens"),
+    "csv": ("arrival_s", "input_tokens", "output_tokens"),
+    "mooncake": ("timestamp", "input_length", "output_length"),
+}
+"""Arrival, input and output columns of each format."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Requests in order of arrival.
+
+    arrival_s: float64[n], seconds from the first.  input_tokens, output_tokens: int32[n].
+    """
+
+    arrival_s: np.ndarray
+    input_tokens: np.ndarray
+    output_tokens: np.ndarray
+
+    @property
+    def span_s(self) -> float:
+        """Time of one lap of a repeated trace: its length and one mean gap."""
+        count = len(self.arrival_s)
+        last_s = float(self.arrival_s[-1])
+        return last_s * count / (count - 1) if count > 1 and last_s > 0 else max(last_s, 1.0)
+
+
+def read_trace(path: str | Path, form: str = "auto") -> Trace:
+    """Read a trace, plain or gzipped; "auto" tells the format by the names of its columns.
+
+    Rows of no prompt are raised to one token. Raises ScenarioError if the file is not such a trace.
+    """
+    path = Path(path)
+    if form == "auto":
+        form = _detect(path)
+    frame = _frame(path, form)
+    arrival, given_input, given_output = (frame[c] for c in COLUMNS[form])
+    arrival_s = _seconds(arrival, form)
+    order = np.argsort(arrival_s, kind="stable")
+    inputs, outputs = (_tokens(path, c.to_numpy())[order] for c in (given_input, given_output))
+    if len(order) == 0:
+        raise ScenarioError(f"{path}: the trace has no requests")
+    return Trace(arrival_s[order] - arrival_s[order[0]], np.maximum(inputs, 1), outputs)
+
+
+def file_sha256(path: str | Path) -> str:
+    """Hash of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _detect(path: Path) -> str:
+    if path.suffix == ".parquet":
+        return "csv"
+    try:
+        with _open(path) as file:
+            line = file.readline(4096)
+    except (OSError, UnicodeDecodeError):
+        line = ""
+    for form, columns in COLUMNS.items():
+        if all(c in line for c in columns):
+            return form
+    known = "; ".join(f"{form}: {', '.join(columns)}" for form, columns in COLUMNS.items())
+    raise ScenarioError(f"{path}: not a trace of a known format; its first line has none of ({known})")
+
+
+def _open(path: Path):
+    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8")
+
+
+def _frame(path: Path, form: str):
+    import pandas as pd  # slow to import, and only traces need it
+
+    columns = list(COLUMNS[form])
+    try:
+        if path.suffix == ".parquet":
+            frame = pd.read_parquet(path, columns=columns)
+        elif form == "mooncake":
+            frame = pd.read_json(path, lines=True)[columns]
+        else:
+            frame = pd.read_csv(path, usecols=columns)
+    except (ValueError, KeyError, OSError) as error:
+        raise ScenarioError(f"{path}: cannot be read as a {form} trace ({error})") from None
+    if frame.isna().any().any():
+        row = int(np.flatnonzero(frame.isna().any(axis=1))[0])
+        raise ScenarioError(f"{path}: request {row + 1} lacks a value")
+    return frame
+
+
+def _seconds(column, form: str) -> np.ndarray:
+    import pandas as pd
+
+    if form == "azure":
+        times = pd.to_datetime(column).to_numpy("datetime64[ns]")
+        return (times - times.min()) / np.timedelta64(1, "s")
+    values = column.to_numpy(np.float64)
+    return values / 1e3 if form == "mooncake" else values
+
+
+def _tokens(path: Path, values: np.ndarray) -> np.ndarray:
+    if not np.issubdtype(values.dtype, np.number) or (values < 0).any() or (values > 2**30).any():
+        raise ScenarioError(f"{path}: token counts must be numbers from 0 to 2^30")
+    return values.astype(np.int32)

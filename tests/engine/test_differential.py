@@ -1,0 +1,169 @@
+"""The kernel against the reference engine: every request's times, the order of completions, tokens and energy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sim.engine import state as S
+from sim.engine.control import run_plans
+from tests.engine.setups import MODELS, cost, plans, scenario
+
+TOLERANCE = 1e-9
+TIMES = ("arrive_s", "admit_s", "first_s", "finish_s")
+
+
+def counts(low: int, high: int) -> st.SearchStrategy[int]:
+    return st.integers(low, high)
+
+
+LENGTHS = st.one_of(
+    st.builds(lambda i, o: {"kind": "fixed", "input": i, "output": o}, counts(1, 300), counts(0, 60)),
+    st.builds(
+        lambda i, o: {"kind": "uniform", "input": [1, i], "output": [0, o]}, counts(1, 900), counts(0, 40)
+    ),
+    st.builds(
+        lambda i, o, cv: {"kind": "lognormal", "input": {"mean": i, "cv": cv}, "output": {"mean": o, "cv": cv}},
+        counts(1, 400),
+        counts(1, 60),
+        st.floats(0, 3),
+    ),
+    st.just({"kind": "quantiles", "input": [[0, 1], [0.7, 30], [1, 2500]], "output": [[0, 0], [0.9, 10], [1, 300]]}),
+)
+ARRIVALS = st.one_of(
+    st.builds(lambda r: {"process": "poisson", "rate_per_s": r}, st.floats(0.5, 40)),
+    st.builds(lambda r, cv: {"process": "gamma", "rate_per_s": r, "cv": cv}, st.floats(0.5, 20), st.floats(0.2, 8)),
+    st.builds(lambda r: {"process": "deterministic", "rate_per_s": r}, st.sampled_from([1.0, 5.0, 10.0, 20.0])),
+    st.builds(lambda n: {"process": "all-at-once", "requests": n}, counts(1, 120)),
+    st.builds(
+        lambda n, think, most: {"process": "closed", "clients": 2 * n, "think": think, "requests": most},
+        counts(1, 12),
+        st.sampled_from([0.0, 0.05, 1.0]),
+        st.one_of(st.none(), counts(1, 150)),
+    ),
+    st.builds(
+        lambda n, h: {
+            "process": "users",
+            "users": n,
+            "requests_per_user_per_day": 86400,
+            "shape": [1.0, 3.0] * 12,
+            "start_hour": h,
+        },
+        counts(1, 15),
+        st.floats(0, 23.999),
+    ),
+)
+SCHEDULERS = st.builds(
+    lambda kind, batch, more, reserve, watermark, queue: {
+        "kind": kind,
+        "max_batch": batch,
+        "token_budget": batch + more,
+        "kv_reserve": reserve,
+        "kv_watermark": watermark,
+        "queue_limit": queue,
+    },
+    st.sampled_from(["chunked-prefill", "prefill-first", "static"]),
+    counts(1, 24),
+    counts(0, 300),
+    st.sampled_from(["prompt", "full"]),
+    st.sampled_from([0.0, 0.01, 0.2]),
+    st.one_of(st.none(), counts(1, 20)),
+)
+ROUND = {"token_s": 0.0, "kv_s": 0.0, "attention_s": 0.0, "host_s": 0.0, "floor_s": 0.05}
+"""Steps of exactly 50 ms, so that arrivals and step ends coincide."""
+COSTS = st.one_of(
+    st.just(ROUND),
+    st.builds(
+        lambda token, kv, host, per_sequence, prefill, admit: {
+            "token_s": token,
+            "kv_s": kv,
+            "host_s": host,
+            "host_sequence_s": per_sequence,
+            "host_prefill_s": prefill,
+            "admit_s": admit,
+            "sequence_s": 1e-5,
+        },
+        st.floats(1e-6, 1e-4),
+        st.sampled_from([0.0, 1e-8, 3e-6]),
+        st.sampled_from([0.0, 5.5e-3, 8e-3]),
+        st.sampled_from([0.0, 1e-4]),
+        st.sampled_from([0.0, 1e-5]),
+        st.sampled_from([0.0, 2e-3]),
+    ),
+)
+KV = st.one_of(counts(20, 3000), st.just(100_000))
+
+
+@st.composite
+def setups(draw) -> tuple:
+    cells = draw(st.sampled_from([1, 1, 2]))
+    models = MODELS[: draw(counts(1, 2))]
+    pools, costs = [], []
+    for model in [*models, *(models[:1] if draw(st.booleans()) else ())]:
+        scheduler = draw(SCHEDULERS)
+        pools.append({"model": model, "replicas": cells * draw(counts(1, 4)), "scheduler": scheduler})
+        costs.append(cost(**draw(COSTS), kv_capacity=draw(KV), max_batch=scheduler["max_batch"], max_tokens=64))
+    workloads = [
+        {
+            "model": models[w % len(models)],
+            "arrivals": draw(ARRIVALS),
+            "lengths": draw(LENGTHS),
+            "slo": {"ttft": 0.3, "tpot": 0.02},
+        }
+        for w in range(draw(counts(len(models), 3)))
+    ]
+    burst = any(w["arrivals"]["process"] == "all-at-once" for w in workloads)
+    made = scenario(
+        workloads,
+        pools,
+        seed=draw(counts(0, 2**31)),
+        duration=draw(st.sampled_from([1.0, 4.0, 8.0])),
+        warmup=0.0 if burst else draw(st.sampled_from([0.0, 0.0, 0.7])),
+        router=draw(st.sampled_from(["round-robin", "random", "power-of-two", "least-outstanding", "least-kv"])),
+        cells=cells,
+    )
+    return made, costs
+
+
+def compare(made, costs) -> tuple[int, float]:
+    """Run both engines; returns (requests compared, worst relative difference of a time)."""
+    try:
+        built = plans(made, costs)
+    except Exception as error:
+        if "none could ever be admitted" in str(error):
+            return 0, 0.0
+        raise
+    kernel = run_plans(built, log_requests=1 << 20)
+    reference = run_plans(built, engine="simpy", log_requests=1 << 20)
+    np.testing.assert_array_equal(kernel.counters, reference.counters)
+    assert len(kernel.calls) == len(reference.calls) == kernel.counters[:, S.COMPLETED].sum()
+    for name in ("id", "replica", "input", "output"):
+        np.testing.assert_array_equal(kernel.calls[name], reference.calls[name], err_msg=name)
+    worst = 0.0
+    for name in TIMES:
+        np.testing.assert_allclose(kernel.calls[name], reference.calls[name], rtol=TOLERANCE, atol=1e-12)
+        scale = np.maximum(np.abs(reference.calls[name]), 1e-3)
+        worst = max(worst, float(np.max(np.abs(kernel.calls[name] - reference.calls[name]) / scale, initial=0)))
+    totals, expected = kernel.windows.sum(axis=1), reference.windows.sum(axis=1)
+    np.testing.assert_allclose(totals, expected, rtol=TOLERANCE, atol=1e-7)
+    np.testing.assert_allclose(kernel.sums, reference.sums, rtol=TOLERANCE, atol=1e-9)
+    assert kernel.in_flight == reference.in_flight == 0
+    return len(kernel.calls), worst
+
+
+COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+
+
+@settings(max_examples=200, derandomize=True, **COMMON)
+@given(setups())
+def test_engines_agree(setup):
+    compare(*setup)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, **COMMON)
+@given(setups())
+def test_engines_agree_widely(setup):
+    compare(*setup)
