@@ -156,9 +156,7 @@ def name_index(doc: Document, aliases: Mapping[str, Iterable[str]]) -> dict[str,
 
 
 def unknown(kind: str, name: str, choices: Iterable[str], listed_by: str) -> CatalogError:
-    """The error for a name that the catalog of `kind` lacks: the nearest ones, and the command that lists
-    all.
-    """
+    """The error for a name that the catalog lacks: the nearest ones, and the command that lists them all."""
     hint = f"{did_you_mean(name, choices)} `simulate catalog {listed_by}` lists them".strip()
     return CatalogError(Fault(kind, f"unknown {kind} {repr_plain(name)}", hint))
 

@@ -41,10 +41,11 @@ _NOISE = frozenset(
             "core",
         ),
         *("nps1", "spx", "oam", "hbm", "hbm2", "hbm2e", "hbm3", "hbm3e", "gddr6", "gddr6x", "gddr7"),
+        *("grace", "hopper", "gracehopper", "superchip", "aarch64"),
     )
 )
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)gi?b")
-_WATTS = re.compile(r"\d+w")
+_IGNORED = re.compile(r"\d+w|x\d+|\d+x")
 _COUNT = re.compile(r"^\d+ ?x ?(?=\D)")
 _FORM = re.compile(r"sxm\d?")
 
@@ -83,7 +84,8 @@ def resolve_accelerator(name: str) -> Accelerator | None:
 
 def _by_words(name: str, index: Mapping[str, str]) -> str | None:
     text = _COUNT.sub("", re.sub(r"\(.*?\)", " ", name.lower()).strip())
-    words = [w for w in re.split(r"[\s_/,-]+", text) if w and w not in _NOISE and not _WATTS.fullmatch(w)]
+    words = [w for w in re.split(r"[\s_/,-]+", text) if w and w not in _NOISE and not _IGNORED.fullmatch(w)]
+    words = list(dict.fromkeys(words))
     sizes = [float(m[1]) for w in words if (m := _SIZE.fullmatch(w))]
     bare = [w for w in words if not _SIZE.fullmatch(w)]
     for attempt in (words, _without_form(words), bare, _without_form(bare)):

@@ -97,7 +97,7 @@ class MixtureOfExperts:
 
 @dataclass(frozen=True)
 class LatentAttention:
-    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): kv_rank + rope_dim cached a layer, token."""
+    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): a layer caches kv_rank + rope_dim."""
 
     q_rank: int
     kv_rank: int
@@ -198,8 +198,8 @@ class PricePoint:
 class RentalPoint:
     """What one accelerator cost to rent on a day [$/h].
 
-    term: "on_demand", "one_year" or "three_year" commitment; or, where `vendor` is an analyst, "owner" (an owner's
-        full cost as assumed by the analyst).
+    term: "on_demand", "one_year" or "three_year" commitment; "owner" is no offer but the full hourly cost of
+        owning, as an analyst assumes it.
     """
 
     accelerator: str
@@ -212,7 +212,7 @@ class RentalPoint:
 
 @dataclass(frozen=True)
 class ApiPrice:
-    """List price of a hosted model from `date` on [$ per million tokens]; cached input where it is published."""
+    """List price of a hosted model from `date` on [$ per million tokens]; cached: None if not published."""
 
     model: str
     vendor: str
