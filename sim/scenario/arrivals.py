@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sim.scenario.fields import Count, Number, Positive, Refusal, Seconds, Table, is_number
 from sim.scenario.names import shape_name
@@ -35,7 +35,7 @@ def _shape(value: object) -> str | tuple[float, ...]:
 
 Shape = Annotated[
     str | tuple[float, ...],
-    PlainValidator(_shape),
+    BeforeValidator(_shape),
     WithJsonSchema(
         {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "number", "minimum": 0}}]}
     ),

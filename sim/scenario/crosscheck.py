@@ -130,7 +130,7 @@ def _uncounted(outline: Outline) -> Iterable[Fault]:
         if workload.at_start and outline.warmup_s > 0:
             yield Fault(
                 f"{workload.path}.arrivals.process",
-                f'"{AT_START}" requests arrive at time 0, within warmup = {outline.warmup_s:g} s: none counts',
+                f'"{AT_START}" requests arrive at 0, within warmup = {outline.warmup_s:g} s: none counts',
                 "use warmup = 0",
             )
 

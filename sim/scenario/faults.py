@@ -46,8 +46,8 @@ def _given(data: Mapping[str, Any], place: Place) -> object:
     return value
 
 
-def _example(place: Place) -> str:
-    examples = (place.field.examples if place.field else None) or []
+def _example(place: Place, kind: type = object) -> str:
+    examples = [e for e in (place.field.examples if place.field else None) or [] if isinstance(e, kind)]
     return f"for example {place.key} = {toml_value(examples[0])}" if examples else ""
 
 
@@ -90,7 +90,7 @@ def _tag(details: ErrorDetails, place: Place, given: object) -> Fault:
         return _not_a_table(details, place, given)
     path = f"{place.path}.{key}"
     if key not in given:
-        return Fault(path, f"is required; one of {', '.join(words)}", _example(place))
+        return Fault(path, f"is required; one of {', '.join(words)}", _example(place, dict))
     guess = did_you_mean(given[key], words) if isinstance(given[key], str) else ""
     return Fault(path, f"{show(given[key])} is not known; allowed: {', '.join(words)}", guess)
 

@@ -83,8 +83,8 @@ Usd = Annotated[
 Whole = Annotated[StrictInt, BeforeValidator(_whole)]
 """A whole number."""
 
-Count = Annotated[Whole, Field(ge=1)]
-"""A whole number from 1 up."""
+Count = Annotated[Whole, Field(ge=1, le=2**53)]
+"""A whole number from 1 up; no more than a float holds exactly."""
 
 Number = StrictFloat
 """A finite number, whole or not."""

@@ -6,7 +6,7 @@ import itertools
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from sim.scenario.fields import NotNegative, Positive, Refusal, Table, Whole, is_number
 from sim.scenario.show import show
@@ -14,9 +14,15 @@ from sim.scenario.trace_file import FORMAT_HELP, TraceFormat, TracePath
 
 INPUT_FLOOR = 1
 OUTPUT_FLOOR = 0
+MOST_TOKENS = 100_000_000
+"""Far beyond any context window, and within 32 bits."""
 
-InputTokens = Annotated[Whole, Field(ge=INPUT_FLOOR, description="Prompt tokens of every request.")]
-OutputTokens = Annotated[Whole, Field(ge=OUTPUT_FLOOR, description="Generated tokens of every request.")]
+InputTokens = Annotated[
+    Whole, Field(ge=INPUT_FLOOR, le=MOST_TOKENS, description="Prompt tokens of every request.")
+]
+OutputTokens = Annotated[
+    Whole, Field(ge=OUTPUT_FLOOR, le=MOST_TOKENS, description="Generated tokens of every request.")
+]
 
 
 def _is_pair(value: object) -> bool:
@@ -35,6 +41,8 @@ def _span(value: Any, floor: int) -> tuple[int, int]:
         raise Refusal(f"must start at {floor} or more; given {low}")
     if low > high:
         raise Refusal(f"must go from the least to the most; given [{low}, {high}]")
+    if high > MOST_TOKENS:
+        raise Refusal(f"must be at most {MOST_TOKENS}; given {high}")
     return low, high
 
 
@@ -57,8 +65,10 @@ def _points(value: object, floor: int) -> tuple[tuple[float, float], ...]:
             raise Refusal(f"probabilities must rise; given {a[0]:g}, then {b[0]:g}")
         if b[1] < a[1]:
             raise Refusal(f"tokens must not fall; given {a[1]:g} at {a[0]:g}, then {b[1]:g} at {b[0]:g}")
-    if points[0][1] < floor:
-        raise Refusal(f"tokens must be at least {floor}; given {points[0][1]:g}")
+    if points[0][1] < floor or points[-1][1] > MOST_TOKENS:
+        raise Refusal(
+            f"tokens must be from {floor} to {MOST_TOKENS}; given {points[0][1]:g} to {points[-1][1]:g}"
+        )
     return points
 
 
@@ -84,18 +94,18 @@ class UniformLengths(Table):
 
     kind: Literal["uniform"]
     input: Annotated[
-        tuple[int, int], PlainValidator(lambda v: _span(v, INPUT_FLOOR)), _array({"type": "integer"})
+        tuple[int, int], BeforeValidator(lambda v: _span(v, INPUT_FLOOR)), _array({"type": "integer"})
     ] = Field(description=f"Prompt tokens. {_SPAN_HELP}", examples=[[100, 2000]])
     output: Annotated[
-        tuple[int, int], PlainValidator(lambda v: _span(v, OUTPUT_FLOOR)), _array({"type": "integer"})
+        tuple[int, int], BeforeValidator(lambda v: _span(v, OUTPUT_FLOOR)), _array({"type": "integer"})
     ] = Field(description=f"Generated tokens. {_SPAN_HELP}", examples=[[50, 400]])
 
 
 class MeanCv(Table):
     """A lognormal distribution by its mean and coefficient of variation."""
 
-    mean: Positive = Field(description="Mean [tokens].", examples=[1155])
-    cv: NotNegative = Field(description="Standard deviation over mean [1].", examples=[0.96])
+    mean: Positive = Field(le=MOST_TOKENS, description="Mean [tokens].", examples=[1155])
+    cv: NotNegative = Field(le=100, description="Standard deviation over mean [1].", examples=[0.96])
 
     def mu_sigma(self) -> tuple[float, float]:
         """Mean and sd of the logarithm: sigma^2 = ln(1 + cv^2), mu = ln(mean) - sigma^2 / 2."""
@@ -106,8 +116,10 @@ class MeanCv(Table):
 class MedianSigma(Table):
     """A lognormal distribution by its median and the standard deviation of its logarithm."""
 
-    median: Positive = Field(description="Median [tokens].", examples=[1020])
-    sigma: NotNegative = Field(description="Standard deviation of the natural logarithm [1].", examples=[0.8])
+    median: Positive = Field(le=MOST_TOKENS, description="Median [tokens].", examples=[1020])
+    sigma: NotNegative = Field(
+        le=10, description="Standard deviation of the natural logarithm [1].", examples=[0.8]
+    )
 
     def mu_sigma(self) -> tuple[float, float]:
         """Mean and sd of the logarithm: mu = ln(median)."""
@@ -142,10 +154,10 @@ class QuantileLengths(Table):
 
     kind: Literal["quantiles"]
     input: Annotated[
-        tuple[tuple[float, float], ...], PlainValidator(lambda v: _points(v, INPUT_FLOOR)), _array(_PAIR)
+        tuple[tuple[float, float], ...], BeforeValidator(lambda v: _points(v, INPUT_FLOOR)), _array(_PAIR)
     ] = Field(description=f"Prompt tokens. {_POINT_HELP}", examples=[[[0, 1], [0.5, 1020], [1, 8000]]])
     output: Annotated[
-        tuple[tuple[float, float], ...], PlainValidator(lambda v: _points(v, OUTPUT_FLOOR)), _array(_PAIR)
+        tuple[tuple[float, float], ...], BeforeValidator(lambda v: _points(v, OUTPUT_FLOOR)), _array(_PAIR)
     ] = Field(description=f"Generated tokens. {_POINT_HELP}", examples=[[[0, 1], [0.5, 129], [1, 1000]]])
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from sim.scenario.fields import UNSET, Fraction, NotNegative, Number, Positive, Refusal, Table, Usd, is_number
-from sim.scenario.names import grid_name
+from sim.scenario.names import DEFAULT_GRID, grid_name
 from sim.scenario.show import show
 
 
@@ -24,7 +24,7 @@ def _carbon(value: object) -> float | str:
 
 Carbon = Annotated[
     float | str,
-    PlainValidator(_carbon),
+    BeforeValidator(_carbon),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
 ]
 
@@ -47,7 +47,7 @@ class Site(Table):
         examples=[0.08],
     )
     carbon_g_per_kwh: Carbon = Field(
-        default="US",
+        default=DEFAULT_GRID,
         description="Carbon intensity of the electricity [g CO2e/kWh], or a grid of the catalog. Default: "
         "US.",
         examples=["US", 41],

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, Field
 from sim.errors import CatalogError
 from sim.scenario.fields import Refusal
 
+DEFAULT_GRID = "US"
+
 
 def accelerator_name(name: str) -> str:
     """The catalog's name of an accelerator; raises Refusal, with the nearest names, where there is none."""
@@ -46,9 +48,10 @@ def shape_name(name: str) -> str:
 
 def grid_name(name: str) -> str:
     """A catalog name of an electricity grid; raises Refusal where there is none."""
-    from sim.catalog.grids import carbon
+    if name != DEFAULT_GRID:  # which need not be looked up for every scenario
+        from sim.catalog.grids import carbon
 
-    _looked_up(lambda: carbon(name))
+        _looked_up(lambda: carbon(name))
     return name
 
 

@@ -114,12 +114,12 @@ def check_pipeline_parallel(stages: int, model: str | None) -> None:
 
 def check_expert_parallel(groups: int, accelerators: int, model: str | None) -> None:
     """Raises Refusal where routed experts cannot be divided into `groups` over a stage's `accelerators`."""
-    if groups == 1 or model is None or accelerators < 1:
+    if groups == 1 or model is None:
         return
     experts = _model(model).moe
     if experts is None:
-        raise Refusal(f"{model} has no routed experts", "use expert_parallel = 1")
-    if accelerators % groups:
+        raise Refusal(f"{model} has no routed experts; given {groups}", "use expert_parallel = 1")
+    if accelerators % groups:  # never where a size was refused, which makes it 0
         raise Refusal(
             f"{groups} does not divide tensor_parallel x attention_data_parallel = {accelerators}",
             f"for wide expert parallelism set attention_data_parallel = {groups} as well",

@@ -118,7 +118,9 @@ class Pool(Table):
         description="Groups that the routed experts of a stage are divided into; divides tensor_parallel x "
         "attention_data_parallel.",
     )
-    replicas: Count = Field(default=1, description="Replicas at the start of the run.", examples=[8])
+    replicas: Count = Field(
+        default=1, le=1_000_000, description="Replicas at the start of the run.", examples=[8]
+    )
     stack: StackName = Field(
         default="vllm-2025",
         description="Serving software, whose measured overheads and efficiencies apply.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from sim.errors import ScenarioError
 from sim.scenario.crosscheck import Outline, cross_faults
@@ -37,7 +37,7 @@ class Output(Table):
 
     window_s: Annotated[
         float | Literal["auto"],
-        PlainValidator(_window),
+        BeforeValidator(_window),
         WithJsonSchema({"anyOf": [{"type": "number", "minimum": 1}, {"type": "string"}]}),
     ] = Field(
         default=AUTO,
@@ -61,6 +61,7 @@ class Scenario(Table):
     duration_s: Seconds = Field(
         alias="duration",
         gt=0,
+        le=3650 * 86_400,
         description="Time in which requests arrive [s]; all that arrive in it are simulated to completion.",
         examples=["1 h"],
     )
