@@ -25,17 +25,31 @@ LENGTHS = st.one_of(
         lambda i, o: {"kind": "uniform", "input": [1, i], "output": [0, o]}, counts(1, 900), counts(0, 40)
     ),
     st.builds(
-        lambda i, o, cv: {"kind": "lognormal", "input": {"mean": i, "cv": cv}, "output": {"mean": o, "cv": cv}},
+        lambda i, o, cv: {
+            "kind": "lognormal",
+            "input": {"mean": i, "cv": cv},
+            "output": {"mean": o, "cv": cv},
+        },
         counts(1, 400),
         counts(1, 60),
         st.floats(0, 3),
     ),
-    st.just({"kind": "quantiles", "input": [[0, 1], [0.7, 30], [1, 2500]], "output": [[0, 0], [0.9, 10], [1, 300]]}),
+    st.just(
+        {
+            "kind": "quantiles",
+            "input": [[0, 1], [0.7, 30], [1, 2500]],
+            "output": [[0, 0], [0.9, 10], [1, 300]],
+        }
+    ),
 )
 ARRIVALS = st.one_of(
     st.builds(lambda r: {"process": "poisson", "rate_per_s": r}, st.floats(0.5, 40)),
-    st.builds(lambda r, cv: {"process": "gamma", "rate_per_s": r, "cv": cv}, st.floats(0.5, 20), st.floats(0.2, 8)),
-    st.builds(lambda r: {"process": "deterministic", "rate_per_s": r}, st.sampled_from([1.0, 5.0, 10.0, 20.0])),
+    st.builds(
+        lambda r, cv: {"process": "gamma", "rate_per_s": r, "cv": cv}, st.floats(0.5, 20), st.floats(0.2, 8)
+    ),
+    st.builds(
+        lambda r: {"process": "deterministic", "rate_per_s": r}, st.sampled_from([1.0, 5.0, 10.0, 20.0])
+    ),
     st.builds(lambda n: {"process": "all-at-once", "requests": n}, counts(1, 120)),
     st.builds(
         lambda n, think, most: {"process": "closed", "clients": 2 * n, "think": think, "requests": most},
@@ -104,7 +118,9 @@ def setups(draw) -> tuple:
     for model in [*models, *(models[:1] if draw(st.booleans()) else ())]:
         scheduler = draw(SCHEDULERS)
         pools.append({"model": model, "replicas": cells * draw(counts(1, 4)), "scheduler": scheduler})
-        costs.append(cost(**draw(COSTS), kv_capacity=draw(KV), max_batch=scheduler["max_batch"], max_tokens=64))
+        costs.append(
+            cost(**draw(COSTS), kv_capacity=draw(KV), max_batch=scheduler["max_batch"], max_tokens=64)
+        )
     workloads = [
         {
             "model": models[w % len(models)],
@@ -121,7 +137,9 @@ def setups(draw) -> tuple:
         seed=draw(counts(0, 2**31)),
         duration=draw(st.sampled_from([1.0, 4.0, 8.0])),
         warmup=0.0 if burst else draw(st.sampled_from([0.0, 0.0, 0.7])),
-        router=draw(st.sampled_from(["round-robin", "random", "power-of-two", "least-outstanding", "least-kv"])),
+        router=draw(
+            st.sampled_from(["round-robin", "random", "power-of-two", "least-outstanding", "least-kv"])
+        ),
         cells=cells,
     )
     return made, costs
@@ -145,7 +163,9 @@ def compare(made, costs) -> tuple[int, float]:
     for name in TIMES:
         np.testing.assert_allclose(kernel.calls[name], reference.calls[name], rtol=TOLERANCE, atol=1e-12)
         scale = np.maximum(np.abs(reference.calls[name]), 1e-3)
-        worst = max(worst, float(np.max(np.abs(kernel.calls[name] - reference.calls[name]) / scale, initial=0)))
+        worst = max(
+            worst, float(np.max(np.abs(kernel.calls[name] - reference.calls[name]) / scale, initial=0))
+        )
     totals, expected = kernel.windows.sum(axis=1), reference.windows.sum(axis=1)
     np.testing.assert_allclose(totals, expected, rtol=TOLERANCE, atol=1e-7)
     np.testing.assert_allclose(kernel.sums, reference.sums, rtol=TOLERANCE, atol=1e-9)
