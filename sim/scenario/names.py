@@ -10,10 +10,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from sim.errors import CatalogError
+from sim.errors import CatalogError, did_you_mean
 from sim.scenario.fields import Refusal
 
 DEFAULT_GRID = "US"
+DEFAULT_STACK = "vllm-2025"
+"""Defaults that tests hold against the catalogs, so that a scenario need not read these to be checked."""
 
 
 def accelerator_name(name: str) -> str:
@@ -47,18 +49,19 @@ def shape_name(name: str) -> str:
 
 
 def grid_name(name: str) -> str:
-    """A catalog name of an electricity grid; raises Refusal where there is none."""
-    if name != DEFAULT_GRID:  # which need not be looked up for every scenario
-        from sim.catalog.grids import carbon
+    """The catalog's code of an electricity grid; raises Refusal where there is none."""
+    if name == DEFAULT_GRID:
+        return name
+    from sim.catalog.grids import carbon
 
-        _looked_up(lambda: carbon(name))
-    return name
+    return _looked_up(lambda: carbon(name).grid)
 
 
 def stack_name(name: str) -> str:
     """A serving stack whose step-cost coefficients are known; raises Refusal where they are not."""
+    if name == DEFAULT_STACK:
+        return name
     from sim.cost.coefficients import stacks
-    from sim.errors import did_you_mean
 
     known = tuple(stacks())
     if name not in known:

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from sim.scenario import placement
 from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table
-from sim.scenario.names import AcceleratorName, ModelName, StackName
+from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
 
 Precision = Literal["fp16", "bf16", "fp8", "int8", "fp4", "mxfp4", "int4"]
 KvPrecision = Literal["fp16", "bf16", "fp8", "int8", "fp4"]
@@ -122,7 +122,7 @@ class Pool(Table):
         default=1, le=1_000_000, description="Replicas at the start of the run.", examples=[8]
     )
     stack: StackName = Field(
-        default="vllm-2025",
+        default=DEFAULT_STACK,
         description="Serving software, whose measured overheads and efficiencies apply.",
         examples=["vllm-2025"],
     )

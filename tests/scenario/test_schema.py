@@ -6,9 +6,12 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
+from sim.catalog.grids import carbon
+from sim.cost.coefficients import stacks
 from sim.errors import ScenarioError
 from sim.scenario import Scenario, loads
 from sim.scenario.lengths import MeanCv, MedianSigma
+from sim.scenario.names import DEFAULT_GRID, DEFAULT_STACK
 from sim.scenario.pool import Scheduler
 from sim.scenario.schema import AUTO
 from sim.scenario.workload import FROM_TRACE
@@ -181,7 +184,13 @@ def test_money_and_windows_are_read_with_their_units():
 
 def test_carbon_is_a_grid_or_a_number():
     assert loads(LEAST + "[site]\ncarbon_g_per_kwh = 41\n").site.carbon_g_per_kwh == 41.0
-    assert loads(LEAST + '[site]\ncarbon_g_per_kwh = "FR"\n').site.carbon_g_per_kwh == "FR"
+    assert loads(LEAST + '[site]\ncarbon_g_per_kwh = "France"\n').site.carbon_g_per_kwh == "FR"
+
+
+def test_default_names_are_in_the_catalogs():
+    assert carbon(DEFAULT_GRID).grid == loads(LEAST).site.carbon_g_per_kwh == DEFAULT_GRID
+    assert loads(LEAST).pools[0].stack == DEFAULT_STACK
+    assert DEFAULT_STACK in stacks()
 
 
 def test_a_scenario_cannot_be_changed_and_travels_to_workers():
