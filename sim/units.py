@@ -246,12 +246,11 @@ def _quoted(value: object) -> str:
 def _format(value: float, base: str, scale: tuple[tuple[float, str], ...]) -> str:
     if not math.isfinite(value):
         return _not_finite(value)
-    shown = _rounded(value)
     for multiple, unit in scale:
-        if abs(shown) >= multiple:
-            return f"{_digits(shown / multiple)} {unit}".rstrip()
+        if abs(_rounded(value / multiple)) >= 1:
+            return f"{_digits(value / multiple)} {unit}".rstrip()
     last, unit = scale[-1]
-    return f"0 {base}".rstrip() if shown == 0 else f"{_digits(shown / last)} {unit}".rstrip()
+    return f"{_digits(value / last)} {unit}".rstrip() if value else f"0 {base}".rstrip()
 
 
 def _not_finite(value: float) -> str:

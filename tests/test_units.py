@@ -83,7 +83,7 @@ WRITTEN = [
     (units.format_duration, 0.045, "45 ms"),
     (units.format_duration, 0.9996, "1 s"),
     (units.format_duration, 1.2345, "1.23 s"),
-    (units.format_duration, 59.96, "1 min"),
+    (units.format_duration, 59.96, "60 s"),
     (units.format_duration, 3599, "1 h"),
     (units.format_duration, 1e9, "11,600 d"),
     (units.format_duration, -3, "-3 s"),
