@@ -54,7 +54,7 @@ def pue(operator: str) -> float:
 
 @cache
 def embodied_kg() -> tuple[Mapping[str, float], Mapping[str, Provenance]]:
-    """Carbon of making [kg CO2e], with sources: `accelerator_kg`, and `server_kg` of a server without them."""
+    """Carbon of making [kg CO2e], with sources: `accelerator_kg`, and `server_kg` of the rest of a server."""
     doc = read("grids")
     values, provenance = unpack(doc, "embodied", doc.body["embodied"])
     return MappingProxyType({k: float(v) for k, v in values.items()}), MappingProxyType(provenance)
