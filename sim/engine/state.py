@@ -110,7 +110,7 @@ LOG = np.dtype(
 class State(NamedTuple):
     """Mutable state of one cell.
 
-    finishing: int64[R, max_batch], per replica a heap of (step at which a call ends << 28 | call).
+    finishing: int64[R, at least max_batch], per replica a heap of (step at which a call ends << 28 | call).
     event_winner, event_key: winner tree over replicas by their next event.
     route_winner, route_key: a winner tree per group over its replicas by outstanding calls.
     spawned_key, spawned_call: heap of calls that the run itself will issue, by (tick, id).
@@ -147,7 +147,7 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
     pool_of = replica_pools(plan)
     count = len(pool_of)
     workloads = len(plan.workloads)
-    replicas = np.zeros(count, REPLICA)
+    replicas = _lines(count, REPLICA)
     replicas["pool"] = pool_of
     for name in ("queue_head", "queue_tail", "partial", "ending_head", "ending_tail"):
         replicas[name] = NONE
@@ -161,11 +161,11 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
     max_batch = int(plan.pools["max_batch"].max())
     scalars = np.zeros(SCALARS, np.int64)
     clients = int(plan.workloads["clients"].sum())
-    calls = link_free(np.zeros(max(1024, 2 * clients), CALL), 0, NONE)
+    calls = link_free(_lines(max(1024, 2 * clients), CALL), 0, NONE)
     return State(
         replicas=replicas,
         calls=calls,
-        finishing=np.zeros((count, max_batch), np.int64),
+        finishing=np.zeros((count, _odd_lines(max_batch)), np.int64),
         event_winner=event_winner,
         event_key=event_key,
         route_winner=route_winner,
@@ -188,6 +188,20 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
     )
 
 
+def _lines(count: int, dtype: np.dtype) -> np.ndarray:
+    """`count` zero records, the first at the start of a 64-byte line, so that none of 64 bytes straddles two."""
+    buffer = np.zeros(count * dtype.itemsize + 64, np.uint8)
+    start = -buffer.ctypes.data % 64
+    return buffer[start : start + count * dtype.itemsize].view(dtype)
+
+
+def _odd_lines(entries: int) -> int:
+    """Entries of 8 bytes, padded to an odd number of 64-byte lines: at a stride that is a power of two, the heads of
+    all heaps would fall into the same few sets of the processor's caches."""
+    lines = -(-entries // 8)
+    return 8 * (lines + 1 - lines % 2)
+
+
 def link_free(calls: np.ndarray, start: int, then: int) -> np.ndarray:
     """Chain calls[start:] into a free list that goes on with `then`; returns `calls`."""
     calls["next"][start:] = np.arange(start + 1, len(calls) + 1)
@@ -200,7 +214,8 @@ def with_more_calls(state: State) -> State:
     count = len(state.calls)
     if 2 * count > MAX_CALLS:
         raise MemoryError(f"more than {MAX_CALLS:,} calls in flight")
-    calls = np.concatenate([state.calls, np.zeros(count, CALL)])
+    calls = _lines(2 * count, CALL)
+    calls[:count] = state.calls
     link_free(calls, count, int(state.scalars[FREE_HEAD]))
     state.scalars[FREE_HEAD] = count
     return state._replace(
