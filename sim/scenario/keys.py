@@ -33,17 +33,13 @@ class Place:
 
     @property
     def section(self) -> str:
-        """The header of the table that the key is in, as it stands in the file."""
+        """The table that the key is in, as it stands in the file."""
         head = self.path.rpartition(".")[0]
         if not head:
             return "the scenario's top level"
-        return (
-            f"[[{head.partition('[')[0]}]]"
-            if head.endswith("]")
-            else f"[{head}]"
-            if "." not in head
-            else head
-        )
+        if "." in head:
+            return head + (_choice(self.table) if self.table else "")
+        return f"[[{head.partition('[')[0]}]]" if head.endswith("]") else f"[{head}]"
 
 
 def locate(loc: tuple[int | str, ...]) -> Place:
@@ -114,12 +110,19 @@ def _options(annotation: Any, tag: str) -> Iterator[tuple[str, type[Table] | Non
 
 
 def _own_tag(table: type[Table]) -> str:
-    tags = [
-        next(_literals(table.model_fields[k].annotation), "")
-        for k in DISCRIMINATORS
-        if k in table.model_fields
-    ]
-    return tags[0] if tags else table.__name__
+    """The one word that `process` or `kind` must be for `table`, else its class name."""
+    for key in DISCRIMINATORS:
+        words = list(_literals(table.model_fields[key].annotation)) if key in table.model_fields else []
+        if len(words) == 1:
+            return words[0]
+    return table.__name__
+
+
+def _choice(table: type[Table]) -> str:
+    """`` with process = "poisson"`` for a table that is chosen by that word."""
+    word = _own_tag(table)
+    keys = [k for k in DISCRIMINATORS if k in table.model_fields]
+    return f' with {keys[0]} = "{word}"' if keys and word != table.__name__ else ""
 
 
 def _literals(annotation: Any) -> Iterator[str]:

@@ -60,9 +60,10 @@ def build(
 
 def _read(path: Path) -> str:
     source = str(path)
-    if path.is_dir():
-        raise ScenarioError(Fault("", f'"{path}" is a folder, not a scenario file', _files_in(path)), source)
     try:
+        if path.is_dir():
+            hint = _files_in(path)
+            raise ScenarioError(Fault("", f'"{path}" is a folder, not a scenario file', hint), source)
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ScenarioError(Fault("", f'"{path}" does not exist', _similar(path)), source) from None
@@ -100,7 +101,7 @@ def _syntax_fault(message: str, text: str) -> Fault:
     """The place and the line of a TOML error, which tomllib tells in its message only."""
     matched = _TOML_PLACE.fullmatch(message)
     what = matched["what"] if matched else message
-    lines = text.splitlines() or [""]
+    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
     if matched and matched["line"]:
         number, column = int(matched["line"]), int(matched["column"])
     else:

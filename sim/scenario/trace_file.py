@@ -21,11 +21,14 @@ FORMAT_HELP = (
 
 def _existing(path: str, info: ValidationInfo) -> str:
     folder = Path((info.context or {}).get("folder", "."))
-    full = (folder / Path(path).expanduser()).absolute()
-    if full.is_dir():
-        raise Refusal(f'"{path}" is a folder, not a trace file')
-    if not full.is_file():
-        raise Refusal(f'"{path}" does not exist', _nearby(full))
+    full = (folder / path).absolute()
+    try:
+        if full.is_dir():
+            raise Refusal(f'"{path}" is a folder, not a trace file')
+        if not full.is_file():
+            raise Refusal(f'"{path}" does not exist', _nearby(full))
+    except OSError as error:
+        raise Refusal(f'"{path}" cannot be read: {error.strerror}') from None
     return str(full)
 
 

@@ -71,6 +71,8 @@ def test_other_encodings_are_told_with_the_line(tmp_path):
         ("x = [1,", "line 1, column 8", "^"),
         ("a = 1\na = 2", "line 2, column 6", "the key stands twice"),
         ("name", "line 1, column 5", "key = value"),
+        ("a = '\u2028'\nb = [1,\n", "line 2, column 8", "b = [1,"),
+        ("a = 1\r\nb = c\r\n", "line 2, column 5", "b = c\n"),
         ("\tname = ?", "line 1, column 9", "\t       ^"),
     ],
 )
@@ -167,6 +169,20 @@ def test_expert_groups_must_divide_the_accelerators_and_fit_the_experts():
         "pool[0].expert_parallel"
     ]
     assert fault.message == "512 is more than the 256 experts of DeepSeek-V3"
+
+
+def test_a_path_that_no_system_takes_is_a_fault(tmp_path):
+    with pytest.raises(ScenarioError, match="cannot read"):
+        load(tmp_path / ("x" * 5000))
+    text = least(arrivals=f'{{ process = "trace", path = "{"x" * 5000}" }}', lengths=" ")
+    assert "cannot be read" in faults_of(text)["workload[0].arrivals.path"].message
+
+
+def test_a_key_of_another_process_is_told_by_the_process():
+    text = least(arrivals='{ process = "poisson", rate_per_s = 1, cv = 2 }')
+    fault = faults_of(text)["workload[0].arrivals.cv"]
+    assert fault.message == 'is not a key of workload[0].arrivals with process = "poisson"'
+    assert fault.hint == "its keys are process, rate_per_s"
 
 
 def test_a_missing_trace_is_looked_for_where_it_says_and_likened(tmp_path):
