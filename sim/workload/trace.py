@@ -49,11 +49,11 @@ def read_trace(path: str | Path, form: str = "auto") -> Trace:
         form = _detect(path)
     frame = _frame(path, form)
     arrival, given_input, given_output = (frame[c] for c in COLUMNS[form])
-    arrival_s = _seconds(arrival, form)
+    if len(arrival) == 0:
+        raise ScenarioError(f"{path}: the trace has no requests")
+    arrival_s = _seconds(path, arrival, form)
     order = np.argsort(arrival_s, kind="stable")
     inputs, outputs = (_tokens(path, c.to_numpy())[order] for c in (given_input, given_output))
-    if len(order) == 0:
-        raise ScenarioError(f"{path}: the trace has no requests")
     return Trace(arrival_s[order] - arrival_s[order[0]], np.maximum(inputs, 1), outputs)
 
 
@@ -101,13 +101,16 @@ def _frame(path: Path, form: str):
     return frame
 
 
-def _seconds(column, form: str) -> np.ndarray:
+def _seconds(path: Path, column, form: str) -> np.ndarray:
     import pandas as pd
 
-    if form == "azure":
-        times = pd.to_datetime(column).to_numpy("datetime64[ns]")
-        return (times - times.min()) / np.timedelta64(1, "s")
-    values = column.to_numpy(np.float64)
+    try:
+        if form == "azure":
+            times = pd.to_datetime(column).to_numpy("datetime64[ns]")
+            return (times - times.min()) / np.timedelta64(1, "s")
+        values = column.to_numpy(np.float64)
+    except ValueError as error:
+        raise ScenarioError(f"{path}: arrival times cannot be read ({error})") from None
     return values / 1e3 if form == "mooncake" else values
 
 
