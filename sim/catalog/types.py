@@ -83,7 +83,10 @@ class Server:
 
 @dataclass(frozen=True)
 class MixtureOfExperts:
-    """Routed experts: `experts` in each MoE layer, `top_k` woken per token, `shared` always on."""
+    """Routed experts: `experts` in each MoE layer, `top_k` woken per token, `shared` always on.
+
+    expert_ffn: FFN width of one expert.
+    """
 
     experts: int
     top_k: int
