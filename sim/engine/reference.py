@@ -6,6 +6,7 @@ replica keeps its own float clock, as in the kernel. Demand comes from the same 
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class Books:
         first, last = self.window(begin_s), self.window(end_s)
         edges = [self.plan.window_origin_s + w * self.plan.window_s for w in range(first + 1, last + 1)]
         points = [begin_s, *edges, end_s]
-        for w, (a, b) in enumerate(zip(points, points[1:], strict=False), start=first):
+        for w, (a, b) in enumerate(itertools.pairwise(points), start=first):
             share = (b - a) / (end_s - begin_s) if end_s > begin_s else 1.0
             self.windows[pool, w, column] += amount * share
 

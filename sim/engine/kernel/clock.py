@@ -8,7 +8,7 @@ number, arrivals by request id.
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
 from sim.engine.kernel.jit import inlined
 
@@ -23,7 +23,7 @@ END, ARRIVE, BEGIN = 0, 1, 2
 @inlined
 def tick_of(time_s):
     """The tick nearest to `time_s` [s]."""
-    return math.floor(time_s * TICKS_PER_S + 0.5)
+    return int(np.rint(time_s * TICKS_PER_S))
 
 
 @inlined

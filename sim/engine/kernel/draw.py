@@ -15,7 +15,6 @@ from sim.engine.plan import (
     GUIDE,
     LOGNORMAL,
     POISSON,
-    TABLE,
     TRACE,
     TRACED,
     UNIFORM,

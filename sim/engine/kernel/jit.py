@@ -39,9 +39,8 @@ def entry(function):
 def sources() -> list[Path]:
     """Every file whose text reaches the compiled kernel."""
     root = _KERNEL.parent.parent
-    return [*sorted(_KERNEL.glob("*.py")), *(root / p for p in ("engine/plan.py", "engine/state.py"))] + [
-        root / "metrics/histogram.py"
-    ]
+    outside = ("engine/plan.py", "engine/state.py", "metrics/histogram.py")
+    return [*sorted(_KERNEL.glob("*.py")), *(root / name for name in outside)]
 
 
 def source_hash() -> str:

@@ -27,7 +27,7 @@ from sim.metrics.histogram import bucket
 @inlined
 def window_of(plan, time_s):
     """Number of the window that holds `time_s`."""
-    return int(math.floor((time_s - plan.window_origin_s) / plan.window_s))
+    return math.floor((time_s - plan.window_origin_s) / plan.window_s)
 
 
 @inlined
@@ -42,8 +42,8 @@ def spread(plan, windows, pool, column, begin_s, end_s, amount):
 
 @shared
 def _spread_wide(windows, window_s, origin_s, pool, column, begin_s, end_s, amount):
-    first = int(math.floor((begin_s - origin_s) / window_s))
-    last = int(math.floor((end_s - origin_s) / window_s))
+    first = math.floor((begin_s - origin_s) / window_s)
+    last = math.floor((end_s - origin_s) / window_s)
     per_s = amount / (end_s - begin_s)
     left = amount
     for w in range(first, last):

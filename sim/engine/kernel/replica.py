@@ -42,7 +42,7 @@ def steps_s(first_s, slope_s, host_s, steps):
             return steps * host_s
         held = steps
         if first_s + slope_s * steps > host_s:
-            held = min(max(int(math.ceil((host_s - first_s) / slope_s)), 0), steps)
+            held = min(max(math.ceil((host_s - first_s) / slope_s), 0), steps)
     rest = steps - held
     return held * host_s + rest * (first_s + slope_s * 0.5 * (steps + held - 1))
 
@@ -420,12 +420,10 @@ def _sort_by_id(st, count):
 @inlined
 def _complete(plan, st, r, c):
     replica = st.replicas[r]
-    pool = plan.pools[replica.pool]
     call = st.calls[c]
     replica.running -= 1
-    replica.kv -= (
-        call.input + call.output
-    )  # with all its tokens emitted, the room taken is the same either way
+    # with all its tokens emitted, a call holds as much KV room under either way of reserving it
+    replica.kv -= call.input + call.output
     count_outstanding(plan, st, r, -1)
     completed(plan, st, r, replica.pool, call, replica.end_s)
     release(plan, st, c, tick_of(replica.end_s))

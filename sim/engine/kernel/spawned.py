@@ -36,7 +36,6 @@ def pop_spawned(st):
     count = st.scalars[SPAWNED] - 1
     st.scalars[SPAWNED] = count
     tick, c = ticks[count], calls[count]
-    call_id = st.calls[c].id
     i = 0
     while True:
         child = 2 * i + 1
