@@ -1,0 +1,106 @@
+"""Mean token lengths of a workload, and the moments that the context of running sequences depends on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from sim.scenario.arrivals import TraceArrivals
+from sim.scenario.lengths import FixedLengths, LognormalLengths, QuantileLengths, TraceLengths, UniformLengths
+from sim.scenario.workload import FROM_TRACE, Workload
+
+if TYPE_CHECKING:
+    from sim.workload.trace import Trace
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Means over requests: input [tokens], output [tokens], output^2 and input x output [tokens^2]."""
+
+    input: float
+    output: float
+    output_squared: float
+    input_output: float
+
+    @property
+    def context(self) -> float:
+        """Mean context of a decoding sequence at a random moment [tokens].
+
+        A request of input i and output o decodes o steps at a mean context of i + o/2, so long outputs
+        weigh more: E[o (i + o/2)] / E[o].
+        """
+        return (self.input_output + self.output_squared / 2) / self.output if self.output else self.input
+
+
+def length_moments(workload: Workload, traces: Mapping[str, Trace]) -> Moments | None:
+    """Moments of the token lengths of `workload`; None where they stand in a trace that is not in `traces`."""
+    given = workload.lengths
+    path = workload.arrivals.path if isinstance(workload.arrivals, TraceArrivals) else ""
+    if isinstance(given, TraceLengths):
+        path = given.path
+    if isinstance(given, TraceLengths) or given == FROM_TRACE:
+        return _of_trace(traces[path]) if path in traces else None
+    (input_mean, _), (output_mean, output_square) = _sides(given)
+    return Moments(input_mean, output_mean, output_square, input_mean * output_mean)
+
+
+def mixture(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
+    """Moments of requests drawn from `parts` with the given weights, of which one at least is above 0."""
+    total = sum(weights)
+
+    def mean(name: str) -> float:
+        return sum(w * getattr(p, name) for p, w in zip(parts, weights, strict=True)) / total
+
+    return Moments(mean("input"), mean("output"), mean("output_squared"), mean("input_output"))
+
+
+def _sides(given: object) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Mean and mean square of input and of output."""
+    if isinstance(given, str):
+        from sim.catalog.workloads import length_table
+
+        table = length_table(given)
+        return _table(table.input_p, table.input_tokens), _table(table.output_p, table.output_tokens)
+    if isinstance(given, FixedLengths):
+        return (given.input, given.input**2), (given.output, given.output**2)
+    if isinstance(given, UniformLengths):
+        return _uniform(*given.input), _uniform(*given.output)
+    if isinstance(given, LognormalLengths):
+        return _lognormal(*given.input.mu_sigma()), _lognormal(*given.output.mu_sigma())
+    assert isinstance(given, QuantileLengths)
+    return _points(given.input), _points(given.output)
+
+
+def _uniform(low: int, high: int) -> tuple[float, float]:
+    mean, count = (low + high) / 2, high - low + 1
+    return mean, mean**2 + (count**2 - 1) / 12
+
+
+def _lognormal(mu: float, sigma: float) -> tuple[float, float]:
+    return math.exp(mu + sigma**2 / 2), math.exp(2 * mu + 2 * sigma**2)
+
+
+def _points(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return _table([p for p, _ in points], [tokens for _, tokens in points])
+
+
+def _table(p: Sequence[float], tokens: Sequence[float]) -> tuple[float, float]:
+    """Of a quantile function that is linear between its points."""
+    cells = [(b - a, x, y) for (a, b), (x, y) in zip(pairwise(p), pairwise(tokens), strict=True)]
+    return (
+        sum(d * (x + y) / 2 for d, x, y in cells),
+        sum(d * (x * x + x * y + y * y) / 3 for d, x, y in cells),
+    )
+
+
+def _of_trace(trace: Trace) -> Moments:
+    inputs, outputs = trace.input_tokens.astype(float), trace.output_tokens.astype(float)
+    return Moments(
+        float(inputs.mean()),
+        float(outputs.mean()),
+        float((outputs**2).mean()),
+        float((inputs * outputs).mean()),
+    )

@@ -1,0 +1,83 @@
+"""All that the figures of a run are made of, brought together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sim.catalog.accelerators import accelerator
+from sim.catalog.servers import server
+from sim.cost.types import StepCost
+from sim.engine import state as S
+from sim.metrics.moments import Moments, mixture
+from sim.metrics.power import EnergySeries, Hall, energy_series
+from sim.metrics.run import RunMetrics
+from sim.metrics.span import Span, span_of
+from sim.scenario.pool import Pool
+from sim.scenario.schema import Scenario
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A scenario and the books of its run.
+
+    costs: step cost of each pool.  lengths: moments of the token lengths of each workload.
+    arrivals_end_s: until when requests arrive [s].  carbon_g_per_kwh: of the site's electricity.
+    """
+
+    scenario: Scenario
+    costs: Sequence[StepCost]
+    lengths: Sequence[Moments]
+    metrics: RunMetrics
+    arrivals_end_s: float
+    carbon_g_per_kwh: float
+
+    @cached_property
+    def span(self) -> Span:
+        """The windows that every figure covers: from the warm-up to the last completion, at least the duration."""
+        end_s = max(self.scenario.duration_s, self.metrics.end_s)
+        return span_of(self.metrics, self.scenario.warmup_s, end_s)
+
+    @cached_property
+    def halls(self) -> tuple[Hall, ...]:
+        """The hardware of each pool."""
+        pue = self.scenario.site.pue
+        return tuple(_hall(p, c, pue) for p, c in zip(self.scenario.pools, self.costs, strict=True))
+
+    @cached_property
+    def energies(self) -> tuple[EnergySeries, ...]:
+        """Energy of each pool in each window of the span."""
+        return tuple(energy_series(self.span, i, hall) for i, hall in enumerate(self.halls))
+
+    @cached_property
+    def pool_columns(self) -> np.ndarray:
+        """Columns of the windows summed over the span, float64[P, columns]."""
+        return self.span.columns.sum(axis=1)
+
+    def workloads_of(self, model: str) -> list[int]:
+        """Numbers of the workloads that ask for `model`."""
+        return [w for w, workload in enumerate(self.scenario.workloads) if workload.model == model]
+
+    def pools_of(self, model: str) -> list[int]:
+        """Numbers of the pools that serve `model`."""
+        return [i for i, pool in enumerate(self.scenario.pools) if pool.model == model]
+
+    def arrived(self, workloads: Sequence[int]) -> int:
+        """Requests of these workloads that arrived after the warm-up."""
+        return int(self.metrics.counters[list(workloads), S.ARRIVED].sum())
+
+    def lengths_of(self, model: str) -> Moments:
+        """Moments of the requests for `model`, its workloads weighted by what arrived of them."""
+        numbers = self.workloads_of(model)
+        arrived = [float(self.arrived([w])) for w in numbers]
+        weights = arrived if sum(arrived) else [1.0] * len(numbers)
+        return mixture([self.lengths[w] for w in numbers], weights)
+
+
+def _hall(pool: Pool, cost: StepCost, pue: float) -> Hall:
+    around = server(accelerator(pool.accelerator).server)
+    accelerators = pool.replicas * pool.accelerators_per_replica
+    return Hall(pool.replicas, accelerators, accelerators / around.accelerators, around, cost.idle_w, pue)

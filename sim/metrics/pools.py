@@ -1,0 +1,77 @@
+"""What a planner must know of each pool: its room, how full it ran, what limits it, how well it is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from sim.engine import state as S
+from sim.metrics.capacity import capacity, kv_limited_batch
+from sim.metrics.observed import Observed
+
+
+def pool_section(observed: Observed, i: int) -> dict[str, Any]:
+    """All figures of the pool numbered `i`; tokens, energy and time are those of the span."""
+    pool, cost, hall = observed.scenario.pools[i], observed.costs[i], observed.halls[i]
+    columns, energy, span = observed.pool_columns[i], observed.energies[i], observed.span
+    lengths = observed.lengths_of(pool.model)
+    busy_s = float(columns[S.BUSY_S])
+    return {
+        "name": pool.name,
+        "model": pool.model,
+        "accelerator": pool.accelerator,
+        "precision": pool.precision,
+        "kv_precision": pool.kv_precision,
+        "stack": pool.stack,
+        "replicas": pool.replicas,
+        "accelerators_per_replica": pool.accelerators_per_replica,
+        "accelerators": hall.accelerators,
+        "server": hall.server.name,
+        "servers": hall.servers,
+        "scheduler": pool.scheduler.model_dump(mode="json"),
+        "max_batch": pool.scheduler.max_batch,
+        "mean_batch": float(columns[S.BATCH_S]) / busy_s if busy_s else None,
+        "utilization": busy_s / (pool.replicas * span.length_s),
+        "kv": {
+            "capacity_tokens": cost.memory.kv_capacity_tokens,
+            "mean_context_tokens": lengths.context,
+            "limited_batch": kv_limited_batch(cost, pool.scheduler, lengths),
+        },
+        "memory": asdict(cost.memory),
+        "capacity": pool_capacity(observed, i),
+        "tokens": {
+            "decoded": float(columns[S.DECODED]),
+            "prefilled": float(columns[S.PREFILLED]),
+            "recomputed": float(columns[S.RECOMPUTED]),
+        },
+        "steps": float(columns[S.STEPS]),
+        "preemptions": int(columns[S.PREEMPTED]),
+        "power": {
+            "accelerator_w_mean": float(energy.accelerator_j.sum()) / span.length_s,
+            "it_w_mean": float(energy.it_j.sum()) / span.length_s,
+            "provisioned_it_w": hall.provisioned_it_w,
+        },
+        "energy": {"accelerator_j": float(energy.accelerator_j.sum()), "it_j": float(energy.it_j.sum())},
+        "step_cost": _step_cost(observed, i),
+    }
+
+
+def pool_capacity(observed: Observed, i: int) -> dict[str, Any] | None:
+    """The mean-field estimate for all replicas together; None for static batching."""
+    pool = observed.scenario.pools[i]
+    each = capacity(observed.costs[i], pool.scheduler, observed.lengths_of(pool.model))
+    if each is None:
+        return None
+    return {"requests_per_s": each.requests_per_s * pool.replicas, "batch": each.batch, "binds": each.binds}
+
+
+def _step_cost(observed: Observed, i: int) -> dict[str, Any]:
+    """How the step cost is known; an error is the median of |predicted / measured - 1|, None if not known."""
+    cost = observed.costs[i]
+    known = {k: _finite(v) for k, v in asdict(cost.knowledge).items()}
+    return {**known, "warnings": list(cost.warnings)}
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,174 @@
+"""The summary of a run: every figure of a result, as plain data for JSON.
+
+All figures cover the span from the end of the warm-up to the end of the run, which is the later of the scenario's
+duration and the last completion. Latencies, tokens and requests are those of the requests that arrive in it. What
+is not known (no request completed, no target given) is None. Times are in seconds, powers in watts, energies in
+joules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sim.engine import state as S
+from sim.metrics.latency import latency_section, requests_section, slo_section, workload_target_shares
+from sim.metrics.observed import Observed
+from sim.metrics.overload import backlog
+from sim.metrics.pools import pool_capacity, pool_section
+from sim.metrics.power import PARTS
+from sim.metrics.warnings import warnings_of
+
+WH_J = 3600.0
+KWH_J = 3.6e6
+
+
+def summarise(observed: Observed) -> dict[str, Any]:
+    """The summary, but for money and for the circumstances of the run.
+
+    energy: j_per_output_token and wh_per_request count the site's energy, `parts` sum to `site_j`.
+    carbon: of the electricity that the site draws, without the making of the hardware.
+    tokens.prefill_computed: prompt tokens that replicas computed in the span, recomputation included.
+    utilization: share of time that accelerators had calls to run.
+    """
+    scenario, metrics, span = observed.scenario, observed.metrics, observed.span
+    every = range(len(scenario.workloads))
+    requests = requests_section(metrics, every)
+    output = int(metrics.counters[:, S.OUTPUT].sum())
+    site_j = _total(observed, "site_j")
+    summary: dict[str, Any] = {
+        "requests": requests,
+        "tokens": {
+            "input": int(metrics.counters[:, S.INPUT].sum()),
+            "output": output,
+            "prefill_computed": round(float(observed.pool_columns[:, S.PREFILLED].sum())),
+        },
+        "passes": requests["completed"],
+        "latency": latency_section(metrics, every),
+        "slo": slo_section(metrics, every, [w.slo for w in scenario.workloads], span.length_s),
+        "fleet": {
+            "replicas": sum(pool.replicas for pool in scenario.pools),
+            "accelerators": sum(hall.accelerators for hall in observed.halls),
+            "servers": sum(hall.servers for hall in observed.halls),
+        },
+        "utilization": _utilization(observed),
+        "power": _power(observed),
+        "energy": {
+            "it_j": _total(observed, "it_j"),
+            "site_j": site_j,
+            "accelerator_j": _total(observed, "accelerator_j"),
+            "parts": {part: _total(observed, part) for part in PARTS},
+            "j_per_output_token": site_j / output if output else None,
+            "wh_per_request": site_j / WH_J / requests["completed"] if requests["completed"] else None,
+        },
+        "carbon": {
+            "kg": site_j / KWH_J * observed.carbon_g_per_kwh / 1e3,
+            "g_per_kwh": observed.carbon_g_per_kwh,
+        },
+        "span": {"start_s": span.start_s, "end_s": span.end_s},
+        "workloads": [_workload(observed, w) for w in every],
+        "pools": [pool_section(observed, i) for i in range(len(scenario.pools))],
+        "overload": _overload(observed),
+    }
+    return {**summary, "warnings": warnings_of(summary)}
+
+
+def _total(observed: Observed, name: str) -> float:
+    """Sum over pools and windows of a series of `EnergySeries` [J]."""
+    return float(sum(getattr(energy, name).sum() for energy in observed.energies))
+
+
+def _power(observed: Observed) -> dict[str, float]:
+    span = observed.span
+    it_w = sum(energy.it_j for energy in observed.energies) / span.width_s
+    return {
+        "it_w_mean": _total(observed, "it_j") / span.length_s,
+        "it_w_peak": float(np.max(it_w)),
+        "site_w_mean": _total(observed, "site_j") / span.length_s,
+        "provisioned_it_w": sum(hall.provisioned_it_w for hall in observed.halls),
+    }
+
+
+def _utilization(observed: Observed) -> float:
+    busy_s = sum(
+        float(columns[S.BUSY_S]) * pool.accelerators_per_replica
+        for columns, pool in zip(observed.pool_columns, observed.scenario.pools, strict=True)
+    )
+    return busy_s / (sum(hall.accelerators for hall in observed.halls) * observed.span.length_s)
+
+
+def _workload(observed: Observed, w: int) -> dict[str, Any]:
+    workload, metrics = observed.scenario.workloads[w], observed.metrics
+    counters, lengths = metrics.counters[w], observed.lengths[w]
+    slo = slo_section(metrics, [w], [workload.slo], observed.span.length_s)
+    return {
+        "name": workload.name,
+        "model": workload.model,
+        "arrivals": workload.arrivals.process,
+        "requests": requests_section(metrics, [w]),
+        "tokens": {"input": int(counters[S.INPUT]), "output": int(counters[S.OUTPUT])},
+        "mean_lengths": {"input": lengths.input, "output": lengths.output},
+        "latency": latency_section(metrics, [w]),
+        "slo": {
+            **slo,
+            **workload_target_shares(metrics, w),
+            "targets": {k: getattr(workload.slo, k) for k in ("ttft_s", "tpot_s", "e2e_s")},
+        },
+    }
+
+
+def _overload(observed: Observed) -> dict[str, Any]:
+    """Whether each router's backlog grows; `growing` is None where a run has too few windows to tell."""
+    models = dict.fromkeys(pool.model for pool in observed.scenario.pools)
+    groups = [_group(observed, model) for model in models]
+    grows = [g["backlog_grows_per_s"] for g in groups]
+    return {
+        "growing": True if any(grows) else None if None in grows else False,
+        "arrivals_s": observed.arrivals_end_s - observed.span.start_s,
+        "drain_s": observed.span.end_s - observed.arrivals_end_s,
+        "groups": groups,
+    }
+
+
+def _group(observed: Observed, model: str) -> dict[str, Any]:
+    """The queues of the pools that serve `model`, while requests arrive."""
+    span, pools, workloads = observed.span, observed.pools_of(model), observed.workloads_of(model)
+    inside = span.window_start_s + span.width_s <= observed.arrivals_end_s + 1e-9
+    columns = span.columns[pools].sum(axis=0)[inside]
+    widths = span.width_s[inside]
+    arrived = observed.arrived(workloads)
+    service_s = _service_s(observed, workloads)
+    found = backlog(
+        span.window_start_s[inside] + widths / 2,
+        columns[:, S.WAITING_S] / widths,
+        columns[:, S.SYSTEM_S] / widths,
+        arrived=arrived,
+        service_s=service_s,
+    )
+    most = _capacity_rps(observed, pools)
+    return {
+        "model": model,
+        "arrived": arrived,
+        "offered_rps": found.offered_rps,
+        "capacity_rps": most,
+        "load": found.offered_rps / most if most and found.offered_rps else None,
+        "backlog_grows_per_s": found.grows_rps,
+        "waiting_at_end": found.waiting_at_end,
+        "service_s": service_s,
+        "settled": found.settled,
+    }
+
+
+def _service_s(observed: Observed, workloads: Sequence[int]) -> float:
+    """Mean time between admission and completion of these workloads' requests [s]; 0 if none completed."""
+    sums = observed.metrics.sums[list(workloads)].sum(axis=0)
+    completed = observed.metrics.counters[list(workloads), S.COMPLETED].sum()
+    return float((sums[S.E2E] - sums[S.QUEUE]) / completed) if completed else 0.0
+
+
+def _capacity_rps(observed: Observed, pools: Sequence[int]) -> float | None:
+    from_pools = [pool_capacity(observed, i) for i in pools]
+    known = [c["requests_per_s"] for c in from_pools if c is not None]
+    return sum(known) if len(known) == len(pools) else None

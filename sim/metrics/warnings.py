@@ -1,0 +1,78 @@
+"""What a reader of a result must be told before he uses its figures; read off the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+RECOMPUTED_SHARE = 0.05
+"""Of prefill that preemption made necessary: beyond it, KV room is what a pool lacks."""
+STILL_WAITING_SHARE = 0.03
+"""Of all requests in queues as the last arrived, without a steady growth: a burst or peak cut the run off."""
+
+
+def warnings_of(summary: Mapping[str, Any]) -> list[str]:
+    """Sentences, the gravest first: overload, rejections, runs too short, preemption, unmeasured step costs."""
+    return [
+        *_overloads(summary),
+        *_rejections(summary),
+        *_unsettled(summary),
+        *_preemptions(summary),
+        *_step_costs(summary),
+    ]
+
+
+def _overloads(summary: Mapping[str, Any]) -> Iterator[str]:
+    for group in summary["overload"]["groups"]:
+        grows, offered = group["backlog_grows_per_s"], group["offered_rps"]
+        if grows:
+            yield (
+                f"offered load above capacity: of {offered:.3g} requests/s for {group['model']} the fleet serves "
+                f"{offered - grows:.3g}; the backlog grows by {grows:.3g} requests/s; these percentiles depend on "
+                "the run's length"
+            )
+        elif group["waiting_at_end"] > STILL_WAITING_SHARE * group["arrived"]:
+            yield (
+                f"{group['waiting_at_end']:,.0f} requests for {group['model']} still waited when arrivals ended: "
+                "a burst or a peak stood at the end of the run, and its percentiles depend on where it ends"
+            )
+
+
+def _rejections(summary: Mapping[str, Any]) -> Iterator[str]:
+    limited = {p["model"] for p in summary["pools"] if p["scheduler"]["queue_limit"] is not None}
+    for workload in summary["workloads"]:
+        rejected, arrived = workload["requests"]["rejected"], workload["requests"]["arrived"]
+        if not rejected:
+            continue
+        longer = "longer than a replica's KV room"
+        why = f"their queue was full, or they were {longer}" if workload["model"] in limited else f"{longer}"
+        yield (
+            f"{rejected:,} of {arrived:,} requests of workload {workload['name']} were rejected ({why}); "
+            "latencies are those of the others"
+        )
+
+
+def _unsettled(summary: Mapping[str, Any]) -> Iterator[str]:
+    for group in summary["overload"]["groups"]:
+        if not group["settled"] and not group["backlog_grows_per_s"]:
+            yield (
+                f"the run is short for {group['model']}: a request spends {group['service_s']:.3g} s on a replica, "
+                f"and requests arrive for {summary['overload']['arrivals_s']:.3g} s only, so that batches never "
+                "settle; raise the duration, and set a warmup"
+            )
+
+
+def _preemptions(summary: Mapping[str, Any]) -> Iterator[str]:
+    for pool in summary["pools"]:
+        prefilled, recomputed = pool["tokens"]["prefilled"], pool["tokens"]["recomputed"]
+        if prefilled and recomputed > RECOMPUTED_SHARE * prefilled:
+            yield (
+                f"pool {pool['name']} ran out of KV room {pool['preemptions']:,} times: "
+                f"{100 * recomputed / prefilled:.0f} % of its prefill is work done again"
+            )
+
+
+def _step_costs(summary: Mapping[str, Any]) -> Iterator[str]:
+    for pool in summary["pools"]:
+        for text in pool["step_cost"]["warnings"]:
+            yield f"pool {pool['name']}: {text}"

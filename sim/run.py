@@ -1,0 +1,212 @@
+"""One run: from a scenario to its result.
+
+The stages that it strings together are imported when it runs, so that importing `sim` costs little.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sim.errors import Fault, Interrupted, ScenarioError, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sim.cost.types import StepCost
+    from sim.metrics.moments import Moments
+    from sim.metrics.observed import Observed
+    from sim.scenario.pool import Pool
+    from sim.scenario.schema import Scenario
+    from sim.workload.trace import Trace
+
+ENGINES = ("kernel", "simpy")
+TYPICAL_CONTEXT = 1024.0
+"""Context to expect where lengths stand in a trace that was not read [tokens]."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found.
+
+    summary: plain data, ready for JSON (see `sim.metrics.summary`).  windows, requests: columns of equal length
+    (see `sim.metrics.tables`); requests is None where none were to be logged.
+    """
+
+    scenario: Scenario
+    summary: Mapping[str, Any]
+    windows: Mapping[str, np.ndarray]
+    requests: Mapping[str, np.ndarray] | None
+
+
+def run(
+    scenario: Scenario,
+    *,
+    engine: str = "kernel",
+    log_requests: int = 0,
+    threads: int | None = None,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Result:
+    """Simulate `scenario`, and say what it means in latency, energy and money.
+
+    engine: "kernel", or "simpy" for the slow reference engine.  log_requests: completed requests to keep.
+    threads: cells to run at once (default: one per core).  progress: called with the simulated time reached [s].
+    Raises ScenarioError for a scenario that cannot run, Interrupted if the user stops it.
+    """
+    from sim.economics.prices import prices_of
+    from sim.engine.build import build_plans
+    from sim.engine.control import run_plans
+    from sim.engine.plan import replica_pools
+    from sim.metrics.tables import requests_table, windows_table
+    from sim.workload.demand import read_traces
+
+    begun_s = time.perf_counter()
+    prices = prices_of(scenario)
+    traces = read_traces(scenario)
+    costs = step_costs(scenario, traces)
+    plans = build_plans(scenario, costs, traces)
+    clock = _Clock(progress)
+    try:
+        metrics = run_plans(
+            plans, engine=engine, log_requests=log_requests, threads=threads, progress=clock.reach
+        )
+    except KeyboardInterrupt:
+        raise Interrupted(clock.how_far(scenario.duration_s)) from None
+    observed = _observed(scenario, costs, traces, metrics)
+    summary = _summary(observed, prices, engine)
+    requests = requests_table(observed, replica_pools(plans[0]), log_requests) if log_requests else None
+    summary["wall_s"] = time.perf_counter() - begun_s
+    return Result(scenario, summary, windows_table(observed), requests)
+
+
+def step_costs(scenario: Scenario, traces: Mapping[str, Trace]) -> tuple[StepCost, ...]:
+    """The step cost of each pool.
+
+    Raises ScenarioError with every pool's faults under its key path: a model that does not fit, shapes that
+    cannot be cut as asked.
+    """
+    from sim.metrics.moments import length_moments
+
+    costs, faults = [], []
+    for i, pool in enumerate(scenario.pools):
+        served = [w for w in scenario.workloads if w.model == pool.model]
+        known = [m for w in served if (m := length_moments(w, traces)) is not None]
+        try:
+            costs.append(_step_cost(pool, known))
+        except UserError as error:
+            faults += [replace(f, path=f"pool[{i}].{f.path}".rstrip(".")) for f in error.faults]
+    if faults:
+        raise ScenarioError(faults)
+    return tuple(costs)
+
+
+def _step_cost(pool: Pool, lengths: list[Moments]) -> StepCost:
+    """Beyond its token budget a step (a long prompt alone, a static batch) goes on linearly from the table."""
+    from sim.catalog.accelerators import accelerator
+    from sim.catalog.models import model
+    from sim.cost.deployment import Deployment
+    from sim.cost.step import step_cost
+
+    contexts = [m.input + m.output / 2 for m in lengths]
+    names = Deployment.__dataclass_fields__
+    return step_cost(
+        model(pool.model),
+        accelerator(pool.accelerator),
+        Deployment(**{name: getattr(pool, name) for name in names}),
+        max_batch=pool.scheduler.max_batch,
+        max_step_tokens=pool.scheduler.token_budget,
+        typical_context=sum(contexts) / len(contexts) if contexts else TYPICAL_CONTEXT,
+    )
+
+
+def check(scenario: Scenario) -> tuple[StepCost, ...]:
+    """What can be known before a run: that each pool's model fits and that prices are there. Reads no trace.
+
+    Returns the step cost of each pool. Raises ScenarioError with every fault of either kind.
+    """
+    from sim.economics.prices import prices_of
+
+    faults: list[Fault] = []
+    costs: tuple[StepCost, ...] = ()
+    try:
+        costs = step_costs(scenario, {})
+    except ScenarioError as error:
+        faults += error.faults
+    try:
+        prices_of(scenario)
+    except ScenarioError as error:
+        faults += error.faults
+    if faults:
+        raise ScenarioError(faults)
+    return costs
+
+
+class _Clock:
+    """Passes progress on, and remembers it."""
+
+    def __init__(self, progress: Callable[[float], None]):
+        self.progress, self.reached_s = progress, 0.0
+
+    def reach(self, time_s: float) -> None:
+        self.reached_s = max(self.reached_s, time_s)
+        self.progress(time_s)
+
+    def how_far(self, duration_s: float) -> str:
+        from sim.units import format_duration
+
+        reached, total = format_duration(self.reached_s), format_duration(duration_s)
+        return f"stopped at {reached} of simulated time (requests arrive for {total})"
+
+
+def _observed(scenario: Scenario, costs, traces: Mapping[str, Trace], metrics) -> Observed:
+    from sim.metrics.moments import length_moments
+    from sim.metrics.observed import Observed
+
+    lengths = [m for w in scenario.workloads if (m := length_moments(w, traces)) is not None]
+    return Observed(
+        scenario=scenario,
+        costs=costs,
+        lengths=lengths,
+        metrics=metrics,
+        arrivals_end_s=max(_arrivals_end_s(w.arrivals, scenario, traces) for w in scenario.workloads),
+        carbon_g_per_kwh=_carbon_g_per_kwh(scenario),
+    )
+
+
+def _summary(observed: Observed, prices, engine: str) -> dict[str, Any]:
+    from sim.economics.ledger import money
+    from sim.economics.usage import usage_of
+    from sim.metrics.summary import summarise
+    from sim.scenario import scenario_sha256
+
+    scenario = observed.scenario
+    summary = summarise(observed)
+    return {
+        "name": scenario.name,
+        **summary,
+        **money(usage_of(summary), prices),
+        "simulated_s": observed.span.end_s,
+        "engine": engine,
+        "seed": scenario.seed,
+        "scenario_sha256": scenario_sha256(scenario),
+    }
+
+
+def _arrivals_end_s(arrivals, scenario: Scenario, traces: Mapping[str, Trace]) -> float:
+    """Until when requests arrive [s]."""
+    if arrivals.process == "all-at-once":
+        return 0.0
+    if arrivals.process != "trace":
+        return scenario.duration_s
+    trace = traces[arrivals.path]
+    last_s = trace.span_s * (arrivals.repeat - 1) + float(trace.arrival_s[-1])
+    return min(scenario.duration_s, last_s / arrivals.rate_scale)
+
+
+def _carbon_g_per_kwh(scenario: Scenario) -> float:
+    from sim.catalog.grids import carbon
+
+    given = scenario.site.carbon_g_per_kwh
+    return carbon(given).g_per_kwh if isinstance(given, str) else given
