@@ -41,7 +41,7 @@ class Coefficients:
     host_step_s: float = _of("s", 0.0, 2e-2, "scheduler and runtime, per step")
     host_sequence_s: float = _of("s", 0.0, 1e-3, "host work per running sequence and step")
     host_prefill_token_s: float = _of("s", 0.0, 1e-4, "host work per prefill token")
-    host_overlap: float = _of("1", 0.0, 1.0, "share of the host's work hidden behind the accelerators")
+    host_serial: float = _of("1", 0.02, 1.0, "share of the host's work that holds the accelerators up")
     admit_s: float = _of("s", 0.0, 0.2, "engine blocked per admitted call")
     first_token_s: float = _of("s", 0.0, 2.0, "HTTP, tokenizer and first detokenizing, outside the engine")
     reserve_bytes: float = _of("B", 0.0, 1e10, "context, communication buffers and graphs, per accelerator")

@@ -17,7 +17,7 @@ as stages; stages work at the same time on different microbatches, so the step l
 stage on one microbatch): all layers once, on 1/stages of the tokens. Copies of the attention likewise take
 a part each. Where parts are uneven the busiest one sets the pace: ceil(n / lanes) sequences.
 
-The host's serial part, (1 - host_overlap) of its work, holds the accelerators up and counts as their time.
+The host's serial part, host_serial of its work, holds the accelerators up and counts as their time.
 """
 
 from __future__ import annotations
@@ -149,4 +149,4 @@ def host_token_s(s: Setting) -> float:
 
 
 def _serial(s: Setting) -> float:
-    return 1.0 - s.coefficients.host_overlap
+    return s.coefficients.host_serial

@@ -18,7 +18,7 @@ IDEAL = replace(
     **dict.fromkeys(
         ("weight_bandwidth", "expert_bandwidth", "kv_bandwidth", "dense_flops", "expert_flops"), 1.0
     ),
-    **dict.fromkeys(("attention_flops", "link_bandwidth", "host_overlap"), 1.0),
+    **dict.fromkeys(("attention_flops", "link_bandwidth", "host_serial"), 1.0),
     **dict.fromkeys(("all_reduce_latency_s", "scale_out_latency_s", "layer_s", "expert_layer_s"), 0.0),
     **dict.fromkeys(("host_step_s", "host_sequence_s", "host_prefill_token_s"), 0.0),
 )
@@ -64,7 +64,7 @@ def test_overheads_add_up_by_hand():
         host_step_s=1e-3,
         host_sequence_s=20e-6,
         host_prefill_token_s=1e-6,
-        host_overlap=0.25,
+        host_serial=0.75,
     )
     ideal, s = (at(LLAMA_70B, Deployment(tensor_parallel=4), c) for c in (IDEAL, real))
     # 80 layers x 50 us + 160 x 5 us

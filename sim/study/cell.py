@@ -1,0 +1,144 @@
+"""One replica under a measured protocol as a plan of one cell, run on the kernel, and what is read off it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.cost.types import StepCost
+from sim.engine import plan as P
+from sim.engine.dataplane import Cell
+from sim.engine.kernel.rng import stream_key
+from sim.engine.plan import Plan
+from sim.engine.state import COMPLETED, E2E, ENERGY_J, INPUT, OUTPUT, REJECTED, TPOT, TTFT, WITH_TPOT
+from sim.metrics.histogram import quantile
+from sim.study.setup import Protocol
+
+_LONG_S = 2.0**30
+"""One window for the whole run, and arrivals without end."""
+_SCHEDULER = {"chunked": P.CHUNKED_PREFILL, "prefill-first": P.PREFILL_FIRST, "static": P.STATIC}
+_PROCESS = {
+    "closed": P.CLOSED,
+    "serial": P.CLOSED,
+    "open": P.POISSON,
+    "burst": P.AT_ONCE,
+    "static": P.AT_ONCE,
+}
+_EMPTY = np.zeros(1)
+_NO_ROWS = np.zeros(1, np.int32)
+_SEED = 20251122
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a measured run of one replica would have shown: seconds, tokens, joules, and its histograms."""
+
+    requests: int
+    rejected: int
+    input_tokens: int
+    output_tokens: int
+    elapsed_s: float
+    energy_j: float
+    ttft_s: float
+    tpot_s: float
+    e2e_s: float
+    histograms: np.ndarray
+
+    def quantile_s(self, latency: int, q: float) -> float:
+        """Quantile `q` of TTFT or TPOT (`sim.engine.state.TTFT`, `.TPOT`)."""
+        return quantile(self.histograms[latency], q)
+
+
+def observe(cost: StepCost, protocol: Protocol) -> Observed:
+    """Run one replica of `protocol` (its share of the load) to the end of its last request."""
+    cell = Cell(plan(cost, protocol))
+    cell.advance()
+    state = cell.state
+    counters, sums = state.counters[0], state.sums[0]
+    done, timed = max(int(counters[COMPLETED]), 1), max(int(counters[WITH_TPOT]), 1)
+    return Observed(
+        requests=int(counters[COMPLETED]),
+        rejected=int(counters[REJECTED]),
+        input_tokens=int(counters[INPUT]),
+        output_tokens=int(counters[OUTPUT]),
+        elapsed_s=float(state.replicas["end_s"][0]) + cost.first_token_s,
+        energy_j=float(state.windows[0, :, ENERGY_J].sum()),
+        ttft_s=float(sums[TTFT]) / done,
+        tpot_s=float(sums[TPOT]) / timed if counters[WITH_TPOT] else math.nan,
+        e2e_s=float(sums[E2E]) / done,
+        histograms=state.histograms[0],
+    )
+
+
+def plan(cost: StepCost, protocol: Protocol) -> Plan:
+    """One replica of step cost `cost`, and the share of the protocol's load that falls to it."""
+    pools = np.zeros(1, P.POOL)
+    pool = pools[0]
+    for name in set(P.POOL.names) & set(StepCost.__dataclass_fields__):
+        pool[name] = getattr(cost, name)
+    pool["replicas"] = 1
+    pool["scheduler"] = _SCHEDULER[protocol.scheduler]
+    pool["max_batch"] = len(cost.kv_s) - 1
+    pool["token_budget"] = max(protocol.token_budget, len(cost.kv_s))
+    pool["queue_limit"] = 2**31 - 1
+    pool["reserve_full"] = protocol.reserve_full or protocol.scheduler == "static"
+    pool["kv_capacity"] = pool["kv_admit"] = cost.memory.kv_capacity_tokens
+    groups = np.zeros(1, P.GROUP)
+    groups["replicas"] = 1
+    return Plan(
+        pools=pools,
+        groups=groups,
+        workloads=_workload(protocol),
+        lengths=_lengths(protocol),
+        token_s=cost.token_s[None],
+        sequence_s=cost.sequence_s[None],
+        kv_s=cost.kv_s[None],
+        host_s=cost.host_s[None],
+        token_j=cost.token_j[None],
+        table_p=_EMPTY,
+        table_tokens=_EMPTY,
+        guide=_NO_ROWS,
+        trace_s=_EMPTY,
+        trace_input=_NO_ROWS,
+        trace_output=_NO_ROWS,
+        warp=_EMPTY,
+        cell=0,
+        cells=1,
+        duration_tick=round(_LONG_S * 2**30) // 4,
+        warmup_tick=0,
+        window_s=_LONG_S,
+        window_origin_s=0.0,
+    )
+
+
+def _workload(protocol: Protocol) -> np.ndarray:
+    rows = np.zeros(1, P.WORKLOAD)
+    row, share = rows[0], protocol.replicas
+    row["process"] = _PROCESS[protocol.kind]
+    row["limit"] = max(1, math.ceil(protocol.requests / share))
+    if protocol.kind in ("closed", "serial"):
+        row["clients"] = max(1, math.ceil(protocol.size / share))
+    if protocol.kind == "open":
+        row["rate"] = protocol.size / share
+    for i, name in enumerate(("arrival_key", "input_key", "output_key", "cell_key", "route_key")):
+        row[name] = stream_key(_SEED, 0, i)
+    for name in ("slo_ttft_s", "slo_tpot_s", "slo_e2e_s"):
+        row[name] = np.inf
+    return rows
+
+
+def _lengths(protocol: Protocol) -> np.ndarray:
+    """Fixed, uniform from `shortest` of the nominal to it, or lognormal about it; tokens."""
+    rows = np.zeros((1, 2), P.LENGTH)
+    for row, mean in zip(rows[0], (protocol.input_len, protocol.output_len), strict=True):
+        row["least"] = 1
+        if protocol.spread > 0:
+            variance = math.log1p(protocol.spread**2)
+            row["law"], row["a"], row["b"] = P.LOGNORMAL, math.log(mean) - variance / 2, math.sqrt(variance)
+        elif protocol.shortest < 1:
+            row["law"], row["a"], row["b"] = P.UNIFORM, round(mean * protocol.shortest), round(mean)
+        else:
+            row["law"], row["a"] = P.FIXED, max(1, round(mean))
+    return rows

@@ -1,0 +1,198 @@
+"""What each measuring protocol would have shown of a replica with given step costs: the tidy schema's metrics.
+
+Closed loops, open loops, bursts and static batches are simulated. A batch held full ("steady") and a single
+layer are closed forms:
+
+steady    n sequences run all the time, of mean context c = input + 0.6 output (answers are of unequal length,
+          and long ones are seen longer). Each step admits a Poisson number k of mean n / output, whose prompts
+          join the step's tokens: step_k = step(n, n c, k input). Tokens/s = n / E[step_k]; a percentile of the
+          inter-token time is step at that percentile of k.
+layer     accelerator time of a model of one layer, without output head and host.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import poisson
+
+from sim.catalog.types import Accelerator, Model
+from sim.cost.coefficients import Fitted
+from sim.cost.power import soft_limit_w
+from sim.cost.step import step_cost
+from sim.cost.types import StepCost
+from sim.engine.state import TPOT, TTFT
+from sim.study.cell import Observed, observe
+from sim.study.setup import Setup
+
+LATE_CONTEXT = 0.6
+"""Share of the mean answer that a running sequence has behind it, in the mean."""
+MAX_STEP_TOKENS = 8192
+"""Tokens that the tables cover; longer steps go on linearly."""
+_QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted metrics by name, and whether none could be because the model does not fit."""
+
+    metrics: Mapping[str, float]
+    cost: StepCost
+
+
+def predict(setup: Setup, model: Model, chip: Accelerator, fitted: Fitted | None = None) -> Prediction:
+    """Every metric that the setup's protocol yields, under the catalog's coefficients or `fitted`.
+
+    Raises UserError (ScenarioError, CatalogError) where the deployment is impossible or does not fit.
+    """
+    p = setup.protocol
+    if p.kind == "layer":
+        model = replace(model, layers=1)
+    cost = step_cost(
+        model,
+        chip,
+        setup.deployment,
+        max_batch=max(1, min(p.max_batch, 4096)),
+        max_step_tokens=_table_tokens(setup),
+        typical_context=p.input_len + p.output_len / 2,
+        fitted=fitted,
+    )
+    if not p.served:
+        cost = replace(cost, first_token_s=0.0)
+    if p.kind == "layer":
+        found = _layer(cost, setup)
+    elif p.kind == "steady":
+        found = _steady(cost, setup, chip)
+    else:
+        found = _simulated(cost, setup, chip)
+    return Prediction(found, cost)
+
+
+def _table_tokens(setup: Setup) -> int:
+    p = setup.protocol
+    tokens = p.size * p.input_len if p.kind == "static" else MAX_STEP_TOKENS
+    return max(64, min(round(tokens), MAX_STEP_TOKENS))
+
+
+def _simulated(cost: StepCost, setup: Setup, chip: Accelerator) -> dict[str, float]:
+    p = setup.protocol
+    seen = observe(cost, p)
+    if seen.requests == 0:
+        return {}
+    gpus = cost.accelerators * p.replicas
+    elapsed_s = seen.elapsed_s
+    output_rate = seen.output_tokens / elapsed_s * p.replicas * p.share
+    total_rate = output_rate * (seen.input_tokens + seen.output_tokens) / max(seen.output_tokens, 1)
+    power_w = soft_limit_w(seen.energy_j / elapsed_s / cost.accelerators, chip.tdp_w) * gpus
+    found = {
+        **_latencies(seen, p.statistic),
+        "latency_ms": (elapsed_s if p.kind == "static" else seen.e2e_s) * 1e3,
+        "elapsed_seconds": elapsed_s,
+        "tokens_per_s_output": output_rate,
+        "tokens_per_s_total": total_rate,
+        "output_tokens_per_s_per_gpu": output_rate / gpus,
+        "tokens_per_s_per_gpu": total_rate / gpus,
+        "requests_per_s": seen.requests / elapsed_s * p.replicas * p.share,
+    }
+    if p.kind == "open":
+        found["achieved_qps"] = p.size
+    rates = (output_rate / p.share, total_rate / p.share)
+    return {**found, **_energies(power_w, *rates, seen, p.replicas, gpus * chip.tdp_w)}
+
+
+def _latencies(seen: Observed, statistic: str) -> dict[str, float]:
+    found = {}
+    for name, column, mean_s in (("ttft_ms", TTFT, seen.ttft_s), ("tpot_ms", TPOT, seen.tpot_s)):
+        found[f"{name}_mean"] = mean_s * 1e3
+        for suffix, q in _QUANTILES.items():
+            found[f"{name}_{suffix}"] = seen.quantile_s(column, q) * 1e3
+        found[name] = found[f"{name}_{statistic}"]
+    return found
+
+
+def _energies(
+    power_w: float, output_rate: float, total_rate: float, seen: Observed, replicas: int, limit_w: float
+) -> dict[str, float]:
+    joules = power_w / replicas * seen.elapsed_s
+    return {
+        "power_w": power_w,
+        "power_avg_fraction_of_tdp": power_w / limit_w,
+        "joules_per_output_token": power_w / output_rate if output_rate else math.nan,
+        "joules_per_token": power_w / total_rate if total_rate else math.nan,
+        "joules_per_request": joules / max(seen.requests, 1),
+        "joules_per_batch": joules,
+    }
+
+
+def _steady(cost: StepCost, setup: Setup, chip: Accelerator) -> dict[str, float]:
+    p = setup.protocol
+    n = max(1.0, p.size / p.replicas)
+    context = p.input_len + LATE_CONTEXT * p.output_len
+    kv = min(n * context, float(cost.memory.kv_capacity_tokens))
+    rate = n / p.output_len
+    most = max(int(poisson.ppf(0.9999, rate)), 1)
+    admitted = np.arange(most + 1)
+    weight = poisson.pmf(admitted, rate)
+    weight /= weight.sum()
+    times = np.array([step_s(cost, n, kv, k * p.input_len, k * p.input_len**2 / 2) for k in admitted])
+    times += cost.admit_s * admitted
+    joules = np.array([step_j(cost, n, kv, k * p.input_len, k * p.input_len**2 / 2) for k in admitted])
+    step, energy = float(weight @ times), float(weight @ joules)
+    output_rate = n / step * p.replicas
+    gpus = cost.accelerators * p.replicas
+    per_gpu_w = (energy / step + cost.static_w) / cost.accelerators
+    power_w = soft_limit_w(per_gpu_w, chip.tdp_w) * gpus
+    order = np.argsort(times)
+    cumulative = np.cumsum(weight[order])
+    percentile = {q: times[order][int(np.searchsorted(cumulative, q))] * 1e3 for q in _QUANTILES.values()}
+    total_rate = output_rate * (1 + p.input_len / p.output_len)
+    return {
+        "tpot_ms": step * 1e3,
+        "tpot_ms_mean": step * 1e3,
+        **{f"tpot_ms_{name}": percentile[q] for name, q in _QUANTILES.items()},
+        "tokens_per_s_output": output_rate,
+        "tokens_per_s_total": total_rate,
+        "output_tokens_per_s_per_gpu": output_rate / gpus,
+        "tokens_per_s_per_gpu": total_rate / gpus,
+        "requests_per_s": output_rate / p.output_len,
+        "power_w": power_w,
+        "power_avg_fraction_of_tdp": power_w / gpus / chip.tdp_w,
+        "joules_per_output_token": power_w / output_rate,
+        "joules_per_token": power_w / total_rate,
+        "joules_per_request": power_w / output_rate * p.output_len,
+    }
+
+
+def _layer(cost: StepCost, setup: Setup) -> dict[str, float]:
+    p = setup.protocol
+    if p.phase == "prefill":
+        prompts = max(1.0, p.size / p.input_len)
+        pair = p.size * p.size / prompts / 2
+        whole_s = _tokens(cost.token_s, cost.token_s_beyond, p.size) + cost.attention_s * pair
+    else:
+        whole_s = _tokens(cost.token_s, cost.token_s_beyond, p.size) + cost.kv_s[1] * p.size * p.input_len
+    return {"per_layer_latency_ms": whole_s * 1e3}
+
+
+def step_s(cost: StepCost, n: float, kv: float, prefill: float, pair: float) -> float:
+    """Time of one step of n decoding sequences with kv tokens, `prefill` prompt tokens of work `pair`."""
+    i = min(round(n), len(cost.kv_s) - 1)
+    time = _tokens(cost.token_s, cost.token_s_beyond, n + prefill)
+    time += cost.sequence_s[i] + cost.kv_s[i] * kv + cost.attention_s * pair
+    return max(time, cost.host_s[i] + cost.host_prefill_s * prefill)
+
+
+def step_j(cost: StepCost, n: float, kv: float, prefill: float, pair: float) -> float:
+    """Energy of the same step above the static draw."""
+    joules = _tokens(cost.token_j, cost.token_j_beyond, n + prefill)
+    return joules + cost.sequence_j * n + cost.kv_j * kv + cost.attention_j * pair
+
+
+def _tokens(table: np.ndarray, beyond: float, tokens: float) -> float:
+    last = len(table) - 1
+    if tokens <= last:
+        return float(table[round(tokens)])
+    return float(table[last]) + (tokens - last) * beyond
