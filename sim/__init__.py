@@ -1,10 +1,10 @@
 """A simulator of GPU data centers that serve generative AI.
 
-    import sim
+import sim
 
-    scenario = sim.load("scenarios/quickstart.toml", ["pool.0.replicas=16"])
-    result = sim.run(scenario)
-    result.summary["latency"]["ttft_s"]["p99"]
+scenario = sim.load("scenarios/quickstart.toml", ["pool.0.replicas=16"])
+result = sim.run(scenario)
+result.summary["latency"]["ttft_s"]["p99"]
 """
 
 from __future__ import annotations

@@ -88,6 +88,7 @@ def money(usage: Usage, prices: Prices) -> dict[str, Any]:
             "breakdown": lines,
             "capex_usd": math.fsum(capex_usd(usage, prices)) if prices.cost.basis == "own" else None,
             "prices": _sources(prices),
+            "terms": _terms(prices),
         },
         "revenue": revenue,
         "margin": None if revenue is None else revenue - total,
@@ -99,6 +100,24 @@ def _per(usd: float, count: float) -> float | None:
     return usd / count if count else None
 
 
+def _terms(prices: Prices) -> dict[str, float]:
+    """The rates that made the lines, by their names in the scenario file."""
+    names = {
+        "own": (
+            "depreciation_years",
+            "cost_of_capital",
+            "network_storage_fraction",
+            "maintenance_fraction_per_year",
+        ),
+        "rent": (),
+    }[prices.cost.basis]
+    of_cost = {name: getattr(prices.cost, name) for name in (*names, "staff_usd_per_year")}
+    site = ("electricity_usd_per_kwh", "colocation_usd_per_kw_month") if prices.cost.basis == "own" else ()
+    return {**of_cost, **{name: getattr(prices.site, name) for name in ("pue", *site)}}
+
+
 def _sources(prices: Prices) -> Mapping[str, Any]:
-    kind, each = ("server_usd", prices.servers) if prices.servers else ("accelerator_usd_per_hour", prices.rents)
+    kind, each = (
+        ("server_usd", prices.servers) if prices.servers else ("accelerator_usd_per_hour", prices.rents)
+    )
     return {name: {kind: price.usd, "source": price.source} for name, price in each.items()}

@@ -67,7 +67,7 @@ def summarise(observed: Observed) -> dict[str, Any]:
             "kg": site_j / KWH_J * observed.carbon_g_per_kwh / 1e3,
             "g_per_kwh": observed.carbon_g_per_kwh,
         },
-        "span": {"start_s": span.start_s, "end_s": span.end_s},
+        "span": {"start_s": span.start_s, "end_s": span.end_s, "duration_s": scenario.duration_s},
         "workloads": [_workload(observed, w) for w in every],
         "pools": [pool_section(observed, i) for i in range(len(scenario.pools))],
         "overload": _overload(observed),
@@ -137,15 +137,11 @@ def _group(observed: Observed, model: str) -> dict[str, Any]:
     span, pools, workloads = observed.span, observed.pools_of(model), observed.workloads_of(model)
     inside = span.window_start_s + span.width_s <= observed.arrivals_end_s + 1e-9
     columns = span.columns[pools].sum(axis=0)[inside]
-    widths = span.width_s[inside]
     arrived = observed.arrived(workloads)
     service_s = _service_s(observed, workloads)
+    window_s = observed.metrics.window_s
     found = backlog(
-        span.window_start_s[inside] + widths / 2,
-        columns[:, S.WAITING_S] / widths,
-        columns[:, S.SYSTEM_S] / widths,
-        arrived=arrived,
-        service_s=service_s,
+        columns[:, S.WAITING_S] / window_s, window_s=window_s, arrived=arrived, service_s=service_s
     )
     most = _capacity_rps(observed, pools)
     return {

@@ -1,0 +1,332 @@
+"""A result's summary for the terminal: the answer first, then what it rests on. At most 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from sim.units import (
+    format_count,
+    format_duration,
+    format_joules,
+    format_power,
+    format_usd,
+    format_watt_hours,
+)
+
+WIDTH = 100
+SLO_MET = 0.99
+"""Share of requests from which the answer says that targets are met."""
+NONE = "-"
+_LATENCIES = {
+    "ttft_s": "time to first token",
+    "tpot_s": "time per output token",
+    "e2e_s": "end to end",
+    "queue_s": "in queue",
+}
+_STATISTICS = ("mean", "p50", "p90", "p99")
+_ERRORS = {"ttft": "TTFT", "tpot": "TPOT", "throughput": "throughput"}
+_ENERGY_PARTS = {
+    "accelerators_active": "accelerators, busy",
+    "accelerators_idle": "accelerators, idle",
+    "host": "hosts, fans, conversion",
+    "overhead": "cooling and distribution",
+}
+
+Summary = Mapping[str, Any]
+
+
+def render(summary: Summary) -> RenderableType:
+    """Everything that a planner must see of a result, from its summary."""
+    return Group(
+        *_answer(summary),
+        *_section("Latency", [_latency(summary)]),
+        *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
+        *_section("How well the step cost is known (median error to expect)", [_knowledge(summary)]),
+        *_section("Energy", [_energy(summary)]),
+        *_section(f"Cost ({_basis(summary)})", [_ledger(summary)]),
+        *_section("Assumptions", [_bullets(_assumptions(summary))]),
+        *_warnings(summary),
+    )
+
+
+def _section(title: str, parts: Iterable[RenderableType]) -> Iterator[RenderableType]:
+    yield Text("")
+    yield Text(title, style="bold")
+    for part in parts:
+        yield Padding(part, (0, 0, 0, 2))
+
+
+def _table(*headers: str, words: int = 1) -> Table:
+    """A table without lines, of `words` columns of text and then numbers."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    for i, header in enumerate(headers):
+        if i < words:
+            table.add_column(header, overflow="fold")
+        else:
+            table.add_column(header, justify="right", no_wrap=True)
+    return table
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def _answer(summary: Summary) -> Iterator[RenderableType]:
+    fleet, requests = summary["fleet"], summary["requests"]
+    yield Text(summary["name"], style="bold")
+    yield Text(
+        f"{fleet['accelerators']:,} accelerators in {fleet['replicas']:,} replicas; "
+        f"{requests['completed']:,} of {requests['arrived']:,} requests completed"
+        + (f", {requests['rejected']:,} rejected" if requests["rejected"] else "")
+    )
+    yield Text("")
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in _answers(summary):
+        table.add_row(name, text)
+    yield Padding(table, (0, 0, 0, 2))
+
+
+def _answers(summary: Summary) -> Iterator[tuple[str, str]]:
+    yield "targets", _targets_met(summary)
+    cost = summary["cost"]
+    yield (
+        "cost",
+        f"{_usd(cost['usd_per_mtok_output'])} per million output tokens, {_usd(cost['usd_per_request'])} per "
+        f"request, {format_usd(cost['usd_per_hour'])} per hour",
+    )
+    if summary["revenue"] is not None:
+        yield "margin", _margin(summary)
+    power = summary["power"]
+    yield (
+        "power",
+        f"{format_power(power['it_w_mean'])} IT on average, {format_power(power['it_w_peak'])} at most, "
+        f"{format_power(power['site_w_mean'])} at the meter",
+    )
+    for group in summary["overload"]["groups"]:
+        yield "headroom", _headroom(summary, group)
+    yield "accuracy", _accuracy(summary)
+
+
+def _targets_met(summary: Summary) -> str:
+    share = summary["slo"]["attainment"]
+    if share is None:
+        return "none were given, or nothing arrived"
+    verdict = "met" if share >= SLO_MET else "MISSED"
+    return f"{verdict}: {_percent(share)} of requests attain theirs, {summary['slo']['goodput_rps']:.3g} a second"
+
+
+def _margin(summary: Summary) -> str:
+    share = summary["margin_fraction"]
+    of_revenue = "" if share is None else f", {_percent(share)} of revenue"
+    return f"{format_usd(summary['margin'])} on {format_usd(summary['revenue'])} of revenue{of_revenue}"
+
+
+def _headroom(summary: Summary, group: Summary) -> str:
+    several = len(summary["overload"]["groups"]) > 1
+    of = f" for {group['model']}" if several else ""
+    if group["backlog_grows_per_s"]:
+        return f"none{of}: the backlog grows by {group['backlog_grows_per_s']:.3g} requests/s"
+    if group["load"] is None:
+        return f"not estimated{of} (static batching, or no arrivals over time)"
+    pools = [p for p in summary["pools"] if p["model"] == group["model"]]
+    binds = ", ".join(dict.fromkeys(p["capacity"]["binds"] for p in pools))
+    return (
+        f"load is {_percent(group['load'])} of about {group['capacity_rps']:.3g} requests/s{of}, where {binds} "
+        "binds; targets may break sooner"
+    )
+
+
+def _accuracy(summary: Summary) -> str:
+    """The widest median errors of any pool's step cost."""
+    parts = []
+    for metric, label in _ERRORS.items():
+        errors = [pool["step_cost"][f"{metric}_error"] for pool in summary["pools"]]
+        parts.append(f"{label} {NONE if None in errors else 'to ' + _percent(max(errors))}")
+    return f"{', '.join(parts)} (median error of the step cost against measurements)"
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _latency(summary: Summary) -> Table:
+    table = _table("workload", "", *_STATISTICS, "target", "met by", words=2)
+    for workload in summary["workloads"]:
+        slo = workload["slo"]
+        for key, label in _LATENCIES.items():
+            target = slo["targets"].get(key)
+            shares = {"ttft_s": slo["ttft_share"], "tpot_s": slo["tpot_share"]}
+            table.add_row(
+                workload["name"] if key == "ttft_s" else "",
+                label,
+                *(_time(workload["latency"][key][s]) for s in _STATISTICS),
+                _time(target),
+                _percent(shares.get(key)) if target is not None else NONE,
+            )
+    return table
+
+
+def _fleet(summary: Summary) -> Table:
+    table = _table("pool", "accelerators", "batch mean", "max", "busy", "capacity", "IT power", words=2)
+    for pool in summary["pools"]:
+        table.add_row(
+            pool["name"],
+            f"{pool['replicas']:,} x {pool['accelerators_per_replica']} {pool['accelerator']}",
+            _number(pool["mean_batch"]),
+            f"{pool['max_batch']:,}",
+            _percent(pool["utilization"]),
+            _rate(pool["capacity"]),
+            format_power(pool["power"]["it_w_mean"]),
+        )
+    return table
+
+
+def _memory(summary: Summary) -> Table:
+    table = _table("pool", "KV room of a replica", "weights", "KV", "work", "reserve", "of GB each", words=2)
+    for pool in summary["pools"]:
+        memory, kv = pool["memory"], pool["kv"]
+        parts = ("weights_bytes", "kv_bytes", "activation_bytes", "reserve_bytes", "total_bytes")
+        table.add_row(
+            pool["name"],
+            f"{kv['capacity_tokens']:,} tokens: {kv['limited_batch']:,.0f} sequences "
+            f"of {kv['mean_context_tokens']:,.0f}",
+            *(f"{memory[part] / 1e9:.1f}" for part in parts),
+        )
+    return table
+
+
+def _knowledge(summary: Summary) -> Table:
+    table = _table("pool", "known by", *_ERRORS.values(), words=2)
+    for pool in summary["pools"]:
+        known = pool["step_cost"]
+        note = f" ({known['note']})" if known["note"] else ""
+        table.add_row(
+            pool["name"],
+            f"{known['basis']}, {known['stack']}{note}",
+            *(_percent(known[f"{metric}_error"]) for metric in _ERRORS),
+        )
+    return table
+
+
+def _energy(summary: Summary) -> Table:
+    energy, span_s = summary["energy"], _span_s(summary)
+    table = _table("", "energy", "mean power", "share")
+    for part, label in _ENERGY_PARTS.items():
+        joules = energy["parts"][part]
+        share = joules / energy["site_j"] if energy["site_j"] else None
+        table.add_row(label, format_watt_hours(joules), format_power(joules / span_s), _percent(share))
+    table.add_row(
+        "at the meter", format_watt_hours(energy["site_j"]), format_power(energy["site_j"] / span_s), "100 %"
+    )
+    each = energy["wh_per_request"]
+    table.add_row("per request", NONE if each is None else format_watt_hours(each * 3600), "", "")
+    token = energy["j_per_output_token"]
+    table.add_row("per output token", NONE if token is None else format_joules(token), "", "")
+    kg = summary["carbon"]["kg"]
+    table.add_row("carbon", f"{_number(kg)} kg", "", "")
+    return table
+
+
+def _ledger(summary: Summary) -> Table:
+    cost, output = summary["cost"], summary["tokens"]["output"]
+    table = _table("", "of the run", "per Mtok output", "share")
+    lines = {name.replace("_", " "): usd for name, usd in cost["breakdown"].items()}
+    for name, usd in {**lines, "total": cost["usd_total"]}.items():
+        share = usd / cost["usd_total"] if cost["usd_total"] else None
+        per_mtok = usd / output * 1e6 if output else None
+        table.add_row(name, format_usd(usd), _usd(per_mtok), _percent(share))
+    return table
+
+
+# ---------------------------------------------------------------- what it rests on
+
+
+def _assumptions(summary: Summary) -> Iterator[str]:
+    span, cost = summary["span"], summary["cost"]
+    start, end = format_duration(span["start_s"]), format_duration(span["end_s"])
+    yield (
+        f"Figures cover {start} to {end} of simulated time, until the last answer; requests are those "
+        "that arrive in it."
+    )
+    yield "Quantiles are within 0.8 %. Capacity is an estimate at mean lengths, within about 10 %."
+    yield (
+        f"Energy per request and token is the site's (PUE {cost['terms']['pue']:g}). Hosts draw the same busy or "
+        "idle; idle replicas keep their model loaded."
+    )
+    yield f"Carbon is of electricity alone, at {summary['carbon']['g_per_kwh']:g} g/kWh."
+    yield from _price_assumptions(cost)
+
+
+def _price_assumptions(cost: Summary) -> Iterator[str]:
+    for pool, price in cost["prices"].items():
+        what = "a server costs" if cost["basis"] == "own" else "an accelerator rents per hour for"
+        usd = price.get("server_usd", price.get("accelerator_usd_per_hour"))
+        yield f"In {pool} {what} {format_usd(usd)} ({price['source']})."
+    terms = cost["terms"]
+    if cost["basis"] == "own":
+        yield (
+            f"Hardware of {format_usd(cost['capex_usd'])} is written off over "
+            f"{terms['depreciation_years']:g} years, at {_percent(terms['cost_of_capital'])} cost of capital; "
+            f"{_percent(terms['network_storage_fraction'])} of the servers' price is for network and storage."
+        )
+        yield (
+            f"Electricity costs {format_usd(terms['electricity_usd_per_kwh'])}/kWh, colocation "
+            f"{format_usd(terms['colocation_usd_per_kw_month'])} per kW of nameplate and month."
+        )
+
+
+def _warnings(summary: Summary) -> Iterator[RenderableType]:
+    if summary["warnings"]:
+        yield from _section("Warnings", [_bullets(summary["warnings"], "yellow")])
+
+
+def _bullets(lines: Iterable[str], style: str = "") -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for line in lines:
+        table.add_row("-", Text(line, style=style))
+    return table
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def _span_s(summary: Summary) -> float:
+    return summary["span"]["end_s"] - summary["span"]["start_s"]
+
+
+def _basis(summary: Summary) -> str:
+    return {"own": "owned hardware", "rent": "rented accelerators"}[summary["cost"]["basis"]]
+
+
+def _time(seconds: float | None) -> str:
+    return NONE if seconds is None else format_duration(seconds)
+
+
+def _usd(usd: float | None) -> str:
+    return NONE if usd is None else format_usd(usd)
+
+
+def _number(value: float | None) -> str:
+    return NONE if value is None else format_count(value)
+
+
+def _rate(capacity: Summary | None) -> str:
+    return NONE if capacity is None else f"{capacity['requests_per_s']:.3g}/s"
+
+
+def _percent(share: float | None) -> str:
+    """As percent with three digits; what is not the whole is never rounded to it."""
+    if share is None:
+        return NONE
+    percent = 100 * share
+    if 99 < percent < 100:
+        return f"{min(percent, 99.99):.2f} %" if percent > 99.9 else f"{percent:.1f} %"
+    return f"{percent:.3g} %"
