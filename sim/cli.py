@@ -54,8 +54,8 @@ class Commands(click.Group):
         except (Interrupted, KeyboardInterrupt) as stop:
             _say(f"interrupted: {stop or 'before the run began'}; nothing was written")
             ctx.exit(INTERRUPTED)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # for click to say, or to end quietly
         except Exception:
             _say(traceback.format_exc() + "\nThis is a fault of the program, not of your file.")
             ctx.exit(OURS)
