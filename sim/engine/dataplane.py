@@ -33,7 +33,7 @@ class Cell:
         """Whether nothing is left to happen."""
         st = self.state
         return (
-            int(st.event_key[st.event_winner[1]]) == NEVER
+            bool((st.events == NEVER).all())
             and int(st.scalars[S.NEXT_TICK]) == NEVER_TICK
             and int(st.scalars[S.SPAWNED]) == 0
         )

@@ -30,8 +30,7 @@ REPLICA = np.dtype(
         ("queue_tail", np.int32),
         ("partial", np.int32),  # the one call whose prompt is partly prefilled, or NONE
         ("partial_done", np.int32),  # its tokens prefilled
-        ("ending_head", np.int32),  # calls whose prefill ends with this step, in order of admission
-        ("ending_tail", np.int32),
+        ("ending", np.int32),  # list of the calls whose prefill ends with this step
         ("batch", np.int32),  # sequences that decode in the segment
         ("prefill", np.int32),  # prefill tokens of the segment's one step; 0 in a decode segment
         ("admissions", np.int32),  # calls admitted so far: the order of admission
@@ -42,9 +41,6 @@ REPLICA = np.dtype(
         ("begin_s", np.float64),
         ("end_s", np.float64),
         ("first_s", np.float64),  # accelerator time of the segment's first step
-        ("slope_s", np.float64),  # what each further step adds to it
-        ("host_s", np.float64),
-        ("admit_s", np.float64),
         ("attention", np.float64),  # W of the step [token^2]
     ],
     align=True,
@@ -111,8 +107,8 @@ class State(NamedTuple):
     """Mutable state of one cell.
 
     finishing: int64[R, at least max_batch], per replica a heap of (step at which a call ends << 28 | call).
-    event_winner, event_key: winner tree over replicas by their next event.
-    route_winner, route_key: a winner tree per group over its replicas by outstanding calls.
+    events: min tree over replicas by the key of their next event.
+    routes: int64[G, :], a min tree per group over its replicas by outstanding calls.
     spawned_key, spawned_call: heap of calls that the run itself will issue, by (tick, id).
     chunk_tick, chunk_number: int64[W, CHUNK], chunk_input, chunk_output: int32[W, CHUNK], arrivals drawn ahead.
     ended: scratch, the calls that one step completes.
@@ -121,10 +117,8 @@ class State(NamedTuple):
     replicas: np.ndarray
     calls: np.ndarray
     finishing: np.ndarray
-    event_winner: np.ndarray
-    event_key: np.ndarray
-    route_winner: np.ndarray
-    route_key: np.ndarray
+    events: np.ndarray
+    routes: np.ndarray
     turns: np.ndarray
     spawned_tick: np.ndarray
     spawned_call: np.ndarray
@@ -149,15 +143,14 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
     workloads = len(plan.workloads)
     replicas = _lines(count, REPLICA)
     replicas["pool"] = pool_of
-    for name in ("queue_head", "queue_tail", "partial", "ending_head", "ending_tail"):
+    for name in ("queue_head", "queue_tail", "partial", "ending"):
         replicas[name] = NONE
-    event_winner, event_key = tournament.new(count, NEVER)
-    size = tournament.leaves_for(int(plan.groups["replicas"].max()))
-    route_key = np.full((len(plan.groups), size), NEVER, np.int64)
-    route_winner = np.zeros((len(plan.groups), 2 * size), np.int32)
-    for g, group in enumerate(plan.groups):
-        route_key[g, : group["replicas"]] = 0
-        tournament.build(route_winner[g], route_key[g])
+    events = _lines(tournament.size_for(count), np.dtype(np.int64))
+    tournament.fill(events, count, NEVER, NEVER)
+    size = tournament.size_for(int(plan.groups["replicas"].max()))
+    routes = _lines(len(plan.groups) * size, np.dtype(np.int64)).reshape(-1, size)
+    for tree, group in zip(routes, plan.groups, strict=True):
+        tournament.fill(tree, int(group["replicas"]), 0, NEVER)
     max_batch = int(plan.pools["max_batch"].max())
     scalars = np.zeros(SCALARS, np.int64)
     clients = int(plan.workloads["clients"].sum())
@@ -165,11 +158,9 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
     return State(
         replicas=replicas,
         calls=calls,
-        finishing=np.zeros((count, _odd_lines(max_batch)), np.int64),
-        event_winner=event_winner,
-        event_key=event_key,
-        route_winner=route_winner,
-        route_key=route_key,
+        finishing=_lines(count * _odd_lines(max_batch), np.dtype(np.int64)).reshape(count, -1),
+        events=events,
+        routes=routes,
         turns=np.zeros(len(plan.groups), np.int64),
         spawned_tick=np.zeros(len(calls), np.int64),
         spawned_call=np.zeros(len(calls), np.int32),
@@ -189,8 +180,12 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
 
 
 def _lines(count: int, dtype: np.dtype) -> np.ndarray:
-    """`count` zero records, the first at the start of a 64-byte line, so that none of 64 bytes straddles two."""
-    buffer = np.zeros(count * dtype.itemsize + 64, np.uint8)
+    """`count` zero records, the first at the start of a 64-byte line, so that none of 64 bytes straddles two.
+
+    Written at once rather than left to the system's zero pages: numpy asks for huge pages only then.
+    """
+    buffer = np.empty(count * dtype.itemsize + 64, np.uint8)
+    buffer[:] = 0
     start = -buffer.ctypes.data % 64
     return buffer[start : start + count * dtype.itemsize].view(dtype)
 

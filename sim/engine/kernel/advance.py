@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.engine.kernel import draw
+from sim.engine.kernel import draw, tournament
 from sim.engine.kernel.clock import ARRIVE, END, NEVER_TICK, key_of, seconds_of
 from sim.engine.kernel.jit import entry, inlined
 from sim.engine.kernel.record import window_of
@@ -65,8 +65,8 @@ def advance(plan, st, until_tick):
     until = key_of(until_tick, END)
     windows = st.windows.shape[1]
     while True:
-        r = st.event_winner[1]
-        event = st.event_key[r]
+        r = tournament.first(st.events)
+        event = tournament.key_at(st.events, r)
         arrival_tick = st.scalars[NEXT_TICK]
         if st.scalars[SPAWNED] > 0:
             arrival_tick = min(arrival_tick, st.spawned_tick[0])

@@ -69,8 +69,7 @@ def steps_until(begin_s, first_s, slope_s, host_s, most, tick):
 @inlined
 def schedule(st, r, key):
     """Set the next event of replica `r`."""
-    st.event_key[r] = key
-    tournament.update(st.event_winner, st.event_key, r)
+    tournament.update(st.events, r, key)
 
 
 @inlined
@@ -82,8 +81,15 @@ def count_outstanding(plan, st, r, change):
     group = plan.groups[g]
     if group.router == LEAST_OUTSTANDING:
         i = r - group.first_replica
-        st.route_key[g, i] = replica.outstanding
-        tournament.update(st.route_winner[g], st.route_key[g], i)
+        tournament.update(st.routes[g], i, replica.outstanding)
+
+
+@inlined
+def pace(plan, replica):
+    """What each further step of the segment adds to its accelerator time, and its host time [s]."""
+    p, batch = replica.pool, replica.batch
+    slope_s = plan.kv_s[p, batch] * batch
+    return slope_s, plan.host_s[p, batch] + plan.pools[p].host_prefill_s * replica.prefill
 
 
 @inlined
@@ -100,25 +106,25 @@ def enqueue(plan, st, r, c, tick):
     replica.queued += 1
     replica.queued_tokens += call.input
     count_outstanding(plan, st, r, 1)
-    if st.event_key[r] == NEVER:
+    event = tournament.key_at(st.events, r)
+    if event == NEVER:
         replica.end_s = seconds_of(tick)
         schedule(st, r, key_of(tick, BEGIN))
-    elif replica.queued == 1 and replica.segment_steps > 1 and (st.event_key[r] & 3) == END:
+    elif replica.queued == 1 and replica.segment_steps > 1 and (event & 3) == END:
         pool = plan.pools[replica.pool]
         if pool.scheduler != STATIC and replica.running < pool.max_batch:
-            cut(st, r, tick)
+            cut(plan, st, r, tick)
 
 
 @inlined
-def cut(st, r, tick):
+def cut(plan, st, r, tick):
     """End the decode segment of replica `r` at its first step boundary at or after `tick`."""
     replica = st.replicas[r]
-    steps = steps_until(
-        replica.begin_s, replica.first_s, replica.slope_s, replica.host_s, replica.segment_steps, tick
-    )
+    slope_s, host_s = pace(plan, replica)
+    steps = steps_until(replica.begin_s, replica.first_s, slope_s, host_s, replica.segment_steps, tick)
     if steps < replica.segment_steps:
         replica.segment_steps = steps
-        replica.end_s = replica.begin_s + steps_s(replica.first_s, replica.slope_s, replica.host_s, steps)
+        replica.end_s = replica.begin_s + steps_s(replica.first_s, slope_s, host_s, steps)
         schedule(st, r, key_of(tick_of(replica.end_s), END))
 
 
@@ -167,8 +173,6 @@ def _lay_segment(plan, st, r, batch, tokens, attention, admitted):
     last = plan.token_s.shape[1] - 1
     first_s = plan.token_s[p, min(total, last)] + max(total - last, 0) * pool.token_s_beyond
     first_s += plan.sequence_s[p, batch] + plan.kv_s[p, batch] * context + pool.attention_s * attention
-    host_s = plan.host_s[p, batch] + pool.host_prefill_s * tokens
-    slope_s = plan.kv_s[p, batch] * batch
     steps = 1
     if tokens == 0:
         steps = (st.finishing[r, 0] >> CALL_BITS) - replica.steps
@@ -178,12 +182,10 @@ def _lay_segment(plan, st, r, batch, tokens, attention, admitted):
     replica.prefill = tokens
     replica.attention = attention
     replica.segment_steps = steps
+    slope_s, host_s = pace(plan, replica)
     replica.begin_s = replica.end_s
     replica.first_s = first_s
-    replica.slope_s = slope_s
-    replica.host_s = host_s
-    replica.admit_s = pool.admit_s * admitted
-    replica.end_s = replica.begin_s + steps_s(first_s, slope_s, host_s, steps) + replica.admit_s
+    replica.end_s = replica.begin_s + steps_s(first_s, slope_s, host_s, steps) + pool.admit_s * admitted
     schedule(st, r, key_of(tick_of(replica.end_s), END))
 
 
@@ -257,13 +259,8 @@ def _room(pool, call):
 
 @inlined
 def _end_prefill_with_step(st, replica, c):
-    call = st.calls[c]
-    call.next = NONE
-    if replica.ending_head == NONE:
-        replica.ending_head = c
-    else:
-        st.calls[replica.ending_tail].next = c
-    replica.ending_tail = c
+    st.calls[c].next = replica.ending
+    replica.ending = c
 
 
 @inlined
@@ -346,12 +343,12 @@ def _end_prefills(st, r, pool, ended):
     replica = st.replicas[r]
     row = st.finishing[r]
     longest = 0
-    c = replica.ending_head if pool.scheduler == STATIC else NONE
+    c = replica.ending if pool.scheduler == STATIC else NONE
     while c != NONE:
         longest = max(longest, st.calls[c].output)
         c = st.calls[c].next
-    c = replica.ending_head
-    replica.ending_head = NONE
+    c = replica.ending
+    replica.ending = NONE
     while c != NONE:
         call = st.calls[c]
         following = call.next

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sim.engine.kernel import rng
+from sim.engine.kernel import rng, tournament
 from sim.engine.kernel.clock import END
 from sim.engine.kernel.jit import inlined
-from sim.engine.kernel.replica import steps_until
+from sim.engine.kernel.replica import pace, steps_until
 from sim.engine.plan import LEAST_OUTSTANDING, POWER_OF_TWO, RANDOM, ROUND_ROBIN
 
 
@@ -15,7 +15,7 @@ def route(plan, st, g, call_id, tick):
     group = plan.groups[g]
     first, count = group.first_replica, group.replicas
     if group.router == LEAST_OUTSTANDING:
-        return first + st.route_winner[g, 1]
+        return first + tournament.first(st.routes[g])
     if group.router == ROUND_ROBIN:
         turn = st.turns[g]
         st.turns[g] = turn + 1
@@ -49,12 +49,13 @@ def kv_now(plan, st, r, tick):
         pool.reserve_full == 0
         and replica.running > 0
         and replica.batch > 0
-        and (st.event_key[r] & 3) == END
+        and (tournament.key_at(st.events, r) & 3) == END
         and replica.segment_steps > 1
     ):
         # whole steps done by `tick`: the first boundary after it, less one
+        slope_s, host_s = pace(plan, replica)
         after = steps_until(
-            replica.begin_s, replica.first_s, replica.slope_s, replica.host_s, replica.segment_steps, tick + 1
+            replica.begin_s, replica.first_s, slope_s, host_s, replica.segment_steps, tick + 1
         )
         kv += replica.batch * (after - 1)
     return kv

@@ -1,7 +1,8 @@
-"""Winner tree: the index of the smallest of many int64 keys; ties go to the lower index.
+"""Which of many int64 keys is smallest: a min tree whose nodes are cache lines of eight keys.
 
-`winner` is int32[2 * size], size a power of two: leaf i stands at size + i, and a node names the winner below it, so
-winner[1] is the index of the smallest key. A changed key costs log2(size) comparisons, no positions are kept.
+`tree` is int64: first the 8 keys of the root's children, then the 64 of theirs, ..., last the leaves, one per index.
+Each entry above the leaves is the least of the eight below it, so a changed key costs one line per level, log8(n) of
+them, and none above the first level at which the least did not change. Ties go to the lower index.
 """
 
 from __future__ import annotations
@@ -10,40 +11,67 @@ import numpy as np
 
 from sim.engine.kernel.jit import shared
 
-
-def leaves_for(count: int) -> int:
-    """Smallest power of two that is at least `count` (and 2)."""
-    return max(2, 1 << (count - 1).bit_length())
+FAN = 8
 
 
 @shared
-def build(winner, keys):
-    """Fill `winner` from `keys` int64[size]."""
-    size = keys.size
-    for i in range(size):
-        winner[size + i] = i
-    for node in range(size - 1, 0, -1):
-        left, right = winner[2 * node], winner[2 * node + 1]
-        winner[node] = left if keys[left] <= keys[right] else right
+def key_at(tree, i):
+    """Key of index `i`."""
+    return tree[((tree.size - 8) >> 3) + i]
 
 
 @shared
-def update(winner, keys, i):
-    """Restore the tree after keys[i] changed."""
-    node = (keys.size + i) >> 1
-    while node > 0:
-        left, right = winner[2 * node], winner[2 * node + 1]
-        best = left if keys[left] <= keys[right] else right
-        if best == winner[node] and best != i:
-            return  # i neither won here before nor wins now: nothing changes above
-        winner[node] = best
-        node >>= 1
+def update(tree, i, key):
+    """Set the key of index `i`."""
+    offset = (tree.size - 8) >> 3
+    tree[offset + i] = key
+    while offset > 0:
+        line = offset + (i & ~7)
+        least = tree[line]
+        for k in range(1, 8):
+            least = min(least, tree[line + k])
+        offset = (offset - 8) >> 3
+        i >>= 3
+        if tree[offset + i] == least:
+            return
+        tree[offset + i] = least
 
 
-def new(count: int, filler: int) -> tuple[np.ndarray, np.ndarray]:
-    """A tree over `count` keys, all `filler`: (winner int32[2 * size], keys int64[size])."""
-    size = leaves_for(count)
-    keys = np.full(size, filler, np.int64)
-    winner = np.zeros(2 * size, np.int32)
-    build(winner, keys)
-    return winner, keys
+@shared
+def first(tree):
+    """Index of the smallest key."""
+    leaves = (tree.size - 8) >> 3
+    offset = 0
+    i = 0
+    while True:
+        line = offset + 8 * i
+        best = 0
+        least = tree[line]
+        for k in range(1, 8):
+            if tree[line + k] < least:
+                best, least = k, tree[line + k]
+        i = 8 * i + best
+        if offset == leaves:
+            return i
+        offset = 8 * offset + 8
+
+
+def size_for(count: int) -> int:
+    """Entries of a tree over `count` indices."""
+    leaves = FAN
+    while leaves < count:
+        leaves *= FAN
+    return (FAN * leaves - FAN) // (FAN - 1)
+
+
+def fill(tree: np.ndarray, count: int, key: int, filler: int) -> None:
+    """Give the first `count` indices `key`, and those that only pad the tree `filler` (at least `key`)."""
+    end = tree.size
+    level = np.full((FAN - 1) * end // FAN + 1, filler, np.int64)
+    level[:count] = key
+    while True:
+        tree[end - level.size : end] = level
+        end -= level.size
+        if end == 0:
+            return
+        level = level.reshape(-1, FAN).min(axis=1)

@@ -1,20 +1,27 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.engine.kernel import tournament
 
+FILLER = 100
 
-@given(st.integers(1, 40), st.lists(st.tuples(st.integers(0, 39), st.integers(-5, 5)), max_size=60))
-def test_winner_is_the_first_of_the_smallest(count, changes):
-    winner, keys = tournament.new(count, 100)
+
+@given(st.integers(1, 700), st.lists(st.tuples(st.integers(0, 699), st.integers(-5, 5)), max_size=80))
+def test_first_is_the_lowest_index_of_the_smallest_key(count, changes):
+    tree = np.zeros(tournament.size_for(count), np.int64)
+    tournament.fill(tree, count, 3, FILLER)
+    keys = np.full(count, 3)
     for i, key in changes:
         keys[i % count] = key
-        tournament.update(winner, keys, i % count)
-        assert winner[1] == int(np.argmin(keys))
+        tournament.update(tree, i % count, key)
+        assert tournament.key_at(tree, i % count) == key
+        assert tournament.first(tree) == int(np.argmin(keys))
 
 
-def test_size_is_a_power_of_two_that_holds_all():
-    assert [tournament.leaves_for(n) for n in (1, 2, 3, 4, 5, 65536)] == [2, 2, 4, 4, 8, 65536]
+@pytest.mark.parametrize(("count", "size"), [(1, 8), (8, 8), (9, 72), (64, 72), (65, 584)])
+def test_size_is_of_whole_levels(count, size):
+    assert tournament.size_for(count) == size
