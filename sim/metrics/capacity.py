@@ -46,14 +46,12 @@ def capacity(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> Capacity
     if lengths.output < 1:
         return Capacity(1 / _prefill_s(cost, scheduler, lengths), 0, "prefill")
     batch, binds = _largest_batch(cost, scheduler, lengths)
-    per_step = batch / lengths.output
+    ending = batch / lengths.output
     if scheduler.kind == "prefill-first":
-        return Capacity(
-            1 / (_prefill_s(cost, scheduler, lengths) + _step_s(cost, batch, 0, lengths) / per_step),
-            batch,
-            binds,
-        )
-    return Capacity(per_step / _step_s(cost, batch, per_step, lengths), batch, binds)
+        cycle_s = _step_s(cost, batch, 0, lengths) + _prefills_s(cost, scheduler, ending, lengths)
+    else:
+        cycle_s = _step_s(cost, batch, ending, lengths)
+    return Capacity(ending / cycle_s, batch, binds)
 
 
 def _largest_batch(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> tuple[int, str]:
@@ -82,6 +80,16 @@ def _prefill_s(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> float:
     """Time of one prompt [s] in a step of prompts alone that is as full as the budget lets it be."""
     prompts = max(1.0, scheduler.token_budget / max(lengths.input, 1.0))
     return _step_s(cost, 0, prompts, lengths) / prompts
+
+
+def _prefills_s(cost: StepCost, scheduler: Scheduler, ending: float, lengths: Moments) -> float:
+    """Time of the steps of prompts alone [s] that follow a decode step in which `ending` sequences end on average.
+
+    A freed place is filled at once: with Poisson-like endings there is such a step with probability
+    1 - exp(-ending), and more than one where its prompts exceed the budget.
+    """
+    steps = max(-math.expm1(-ending), ending * lengths.input / scheduler.token_budget)
+    return steps * _step_s(cost, 0, ending / steps, lengths)
 
 
 def _token_s(cost: StepCost, tokens: float) -> float:
