@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import functools
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from importlib import resources
 
+from sim.cost.calibration import Catalog, default_catalog
 from sim.cost.types import Knowledge
 from sim.errors import CatalogError, Fault, did_you_mean
 
@@ -62,6 +61,7 @@ class Fitted:
     sigma: standard deviation of the natural logarithm of each coefficient (a multiplicative band).
     sources: citation of each.
     memory_rule: what `memory_fraction` is a share of: "card", or "rest" (what the weights leave).
+    expands_kv: attention copies shared key-value heads out to every query head (eager code does).
     reference_flops_per_w, reference_bytes_per_j: 16-bit peak and bandwidth per watt of TDP of the chip that
         the power coefficients were measured on.
     """
@@ -70,43 +70,46 @@ class Fitted:
     sigma: Mapping[str, float]
     sources: Mapping[str, str]
     memory_rule: str
+    expands_kv: bool
     reference_flops_per_w: float
     reference_bytes_per_j: float
     knowledge: Knowledge
     warnings: tuple[str, ...]
 
 
-def stacks() -> tuple[str, ...]:
+def stacks(catalog: Catalog | None = None) -> tuple[str, ...]:
     """Names of the serving stacks, in the catalog's order."""
-    return tuple(_catalog()["stack"])
+    return tuple((catalog or default_catalog()).tables["stack"])
 
 
 @functools.cache
-def coefficients(generation: str, stack: str, precision: str) -> Fitted:
+def coefficients(generation: str, stack: str, precision: str, catalog: Catalog | None = None) -> Fitted:
     """The coefficients for a generation ("hopper"), stack ("vllm-2025") and weight precision ("fp8").
 
+    catalog: where from; by default the calibrated one.
     Raises CatalogError, with the nearest names, for an unknown stack; every other gap is bridged by
     inheritance and reported in `knowledge` and `warnings`.
     """
-    catalog = _catalog()
-    if stack not in catalog["stack"]:
-        hint = f"known: {', '.join(stacks())}. {did_you_mean(stack, stacks())}".strip()
+    tables = (catalog or default_catalog()).tables
+    if stack not in tables["stack"]:
+        hint = f"known: {', '.join(tables['stack'])}. {did_you_mean(stack, tables['stack'])}".strip()
         raise CatalogError(Fault("stack", f'"{stack}" is not a known serving stack', hint))
-    entries = _stack_entries(stack)
-    factors = [_generation(generation), catalog["precision"].get(_format_family(precision), {})]
+    entries = _stack_entries(tables, stack)
+    of_generation = _generation(tables, generation)
+    factors = [of_generation, tables["precision"].get(format_family(precision), {})]
     values, sigma, sources = {}, {}, {}
     for name in NAMES:
         values[name], sigma[name], tags = _combine(name, entries[name], factors)
-        sources[name] = "; ".join(catalog["sources"][t] for t in tags)
-    power = _generation(generation)["reference"]
-    knowledge, warnings = _knowledge(generation, stack, precision)
+        sources[name] = "; ".join(tables["sources"][t] for t in tags)
+    knowledge, warnings = _knowledge(tables, generation, stack, precision)
     return Fitted(
         coefficients=Coefficients(**_bounded(values)),
         sigma=sigma,
         sources=sources,
-        memory_rule=_stack_text(stack, "memory_rule"),
-        reference_flops_per_w=power["flops_per_w"],
-        reference_bytes_per_j=power["bytes_per_j"],
+        memory_rule=_stack_property(tables, stack, "memory_rule"),
+        expands_kv=_stack_property(tables, stack, "expands_kv"),
+        reference_flops_per_w=of_generation["reference"]["flops_per_w"],
+        reference_bytes_per_j=of_generation["reference"]["bytes_per_j"],
         knowledge=knowledge,
         warnings=warnings,
     )
@@ -114,12 +117,23 @@ def coefficients(generation: str, stack: str, precision: str) -> Fitted:
 
 def coverage() -> Mapping[str, int]:
     """The largest max_batch, max_step_tokens and tensor_parallel among the measured rows."""
-    return _catalog()["coverage"]
+    return default_catalog().tables["coverage"]
 
 
 def weak_spots() -> Mapping[str, str]:
     """What is known to be predicted badly, by model feature ("recurrent", "latent", "fine_experts")."""
-    return _catalog()["weak_spots"]
+    return default_catalog().tables["weak_spots"]
+
+
+def stack_chain(stack: str, catalog: Catalog | None = None) -> tuple[str, ...]:
+    """The stack and those it is like, nearest first."""
+    table = (catalog or default_catalog()).tables["stack"][stack]
+    return (stack, *stack_chain(table["like"], catalog)) if "like" in table else (stack,)
+
+
+def format_family(precision: str) -> str:
+    """The name under which coefficients of a weight precision are kept: both 16-bit formats are one."""
+    return "bf16" if precision == "fp16" else precision
 
 
 def _combine(name: str, entry: Mapping, levels: list[Mapping]) -> tuple[float, float, list[str]]:
@@ -141,35 +155,33 @@ def _bounded(values: Mapping[str, float]) -> dict[str, float]:
     return {n: min(max(v, limits[n][0]), limits[n][1]) for n, v in values.items()}
 
 
-def _stack_entries(stack: str) -> dict[str, Mapping]:
-    table = _catalog()["stack"][stack]
-    inherited = _stack_entries(table["like"]) if "like" in table else {}
+def _stack_entries(tables: Mapping, stack: str) -> dict[str, Mapping]:
+    table = tables["stack"][stack]
+    inherited = _stack_entries(tables, table["like"]) if "like" in table else {}
     return {**inherited, **{n: table[n] for n in NAMES if n in table}}
 
 
-def _stack_text(stack: str, key: str) -> str:
-    table = _catalog()["stack"][stack]
-    return table[key] if key in table else _stack_text(table["like"], key)
+def _stack_property(tables: Mapping, stack: str, key: str):
+    table = tables["stack"][stack]
+    return table[key] if key in table else _stack_property(tables, table["like"], key)
 
 
-def _generation(generation: str) -> Mapping:
+def _generation(tables: Mapping, generation: str) -> Mapping:
     """The generation's table, completed from the one it is `like`."""
-    tables = _catalog()["generation"]
-    own = tables.get(generation, tables["unmeasured"])
+    all_of_them = tables["generation"]
+    own = all_of_them.get(generation, all_of_them["unmeasured"])
     if "like" not in own:
         return own
-    parent = _generation(own["like"])
+    parent = _generation(tables, own["like"])
     merged = {k: {**parent.get(k, {}), **own.get(k, {})} for k in ("set", "factor")}
     return {**parent, **own, **merged}
 
 
-def _format_family(precision: str) -> str:
-    return "bf16" if precision == "fp16" else precision
-
-
-def _knowledge(generation: str, stack: str, precision: str) -> tuple[Knowledge, tuple[str, ...]]:
+def _knowledge(
+    tables: Mapping, generation: str, stack: str, precision: str
+) -> tuple[Knowledge, tuple[str, ...]]:
     """How far the measured rows behind the coefficients cover this combination."""
-    measured, family = _catalog()["measured"], _format_family(precision)
+    measured, family = tables["measured"], format_family(precision)
     here = [m for m in measured if m["generation"] == generation]
     same_stack = [m for m in here if m["stack"] == stack]
     gaps = []
@@ -182,14 +194,8 @@ def _knowledge(generation: str, stack: str, precision: str) -> tuple[Knowledge, 
         gaps.append(f"{precision} was not measured on {generation} accelerators")
     covered = any(family in m["precisions"] for m in same_stack)
     basis = "measured" if covered else "same family" if here else "datasheet only"
-    error = _catalog()["expected_error"][basis]
+    error = tables["expected_error"][basis]
     return (
         Knowledge(basis, stack, error["note"], error["tpot"], error["ttft"], error["throughput"]),
         tuple(gaps),
     )
-
-
-@functools.cache
-def _catalog() -> Mapping:
-    text = resources.files("sim.cost").joinpath("data/coefficients.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)

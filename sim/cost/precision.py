@@ -77,6 +77,16 @@ def arithmetic(fmt: NumberFormat, accelerator: Accelerator) -> str:
     raise CatalogError(Fault(f"accelerators.{accelerator.name}.peak_flops", "has neither bf16 nor fp16"))
 
 
+def stored_as(fmt: NumberFormat, accelerator: Accelerator) -> str:
+    """The format that weights of `fmt` behave as on this chip: weight-only where it cannot multiply them.
+
+    FP8 weights on an A100 are unpacked to 16 bits on the way, as 8-bit weight-only ones are.
+    """
+    if fmt.linear_bytes >= HEAD_BYTES or not fmt.compute or arithmetic(fmt, accelerator) in fmt.compute:
+        return fmt.name
+    return "w8a16" if fmt.linear_bytes >= 1.0 else "int4"
+
+
 def _unknown(key: str, name: str, known: dict) -> CatalogError:
     hint = f"known: {', '.join(known)}. {did_you_mean(name, known)}".strip()
     return CatalogError(Fault(key, f'"{name}" is not a number format', hint))

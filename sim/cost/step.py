@@ -6,11 +6,12 @@ import numpy as np
 
 from sim.catalog.types import Accelerator, Model
 from sim.cost import power, timing
+from sim.cost.calibration import Catalog
 from sim.cost.coefficients import Fitted, coefficients, coverage, weak_spots
 from sim.cost.deployment import Deployment, Limits, check
 from sim.cost.memory import memory_budget
 from sim.cost.power import FINE_EXPERTS
-from sim.cost.precision import HEAD_BYTES
+from sim.cost.precision import HEAD_BYTES, number_format, stored_as
 from sim.cost.setting import Setting, setting
 from sim.cost.types import StepCost
 from sim.cost.work import busiest_share
@@ -38,8 +39,8 @@ def step_cost(
     check(deployment, model)
     limits = Limits(max_batch, max(max_step_tokens, max_batch), typical_context)
     if fitted is None:
-        fitted = coefficients(accelerator.generation, deployment.stack, deployment.precision)
-    s = setting(model, accelerator, deployment, limits, fitted.coefficients)
+        fitted = fitted_for(accelerator, deployment)
+    s = setting(model, accelerator, deployment, limits, fitted.coefficients, expands_kv=fitted.expands_kv)
     memory = memory_budget(
         model,
         accelerator,
@@ -75,6 +76,13 @@ def step_cost(
         knowledge=fitted.knowledge,
         warnings=(*fitted.warnings, *_warnings(s, limits)),
     )
+
+
+def fitted_for(accelerator: Accelerator, deployment: Deployment, catalog: Catalog | None = None) -> Fitted:
+    """The catalog's coefficients for a deployment; weights that the chip cannot multiply as they are stored
+    count as weight-only."""
+    precision = stored_as(number_format(deployment.precision), accelerator)
+    return coefficients(accelerator.generation, deployment.stack, precision, catalog)
 
 
 def _warnings(s: Setting, limits: Limits) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ def sequence_s(s: Setting, sequences: np.ndarray) -> np.ndarray:
 def kv_token_s(s: Setting) -> float:
     """Decode attention per KV token, all layers, on the lane that holds the token."""
     c = s.coefficients
-    reading = s.cache.token_bytes / (s.bandwidth * c.kv_bandwidth)
+    reading = s.cache.token_bytes * s.kv_traffic / (s.bandwidth * c.kv_bandwidth)
     flops = s.attention.decode_token / s.deployment.tensor_parallel
     return float(_norm3(reading, flops / (s.peak16 * c.attention_flops)))
 

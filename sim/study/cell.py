@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from sim.engine.dataplane import Cell
 from sim.engine.kernel.rng import stream_key
 from sim.engine.plan import Plan
 from sim.engine.state import COMPLETED, E2E, ENERGY_J, INPUT, OUTPUT, REJECTED, TPOT, TTFT, WITH_TPOT
-from sim.metrics.histogram import quantile
+from sim.metrics.histogram import edges
 from sim.study.setup import Protocol
 
 _LONG_S = 2.0**30
@@ -26,9 +27,16 @@ _PROCESS = {
     "burst": P.AT_ONCE,
     "static": P.AT_ONCE,
 }
+_MIDDLES = np.sqrt(edges()[:-1] * edges()[1:])
 _EMPTY = np.zeros(1)
 _NO_ROWS = np.zeros(1, np.int32)
 _SEED = 20251122
+_KEYS = {
+    name: stream_key(_SEED, 0, i)
+    for i, name in enumerate(("arrival_key", "input_key", "output_key", "cell_key", "route_key"))
+}
+UNCACHED_TOKENS = 16.0
+"""Of a cached prompt, what is computed anyway: the last block."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +54,12 @@ class Observed:
     e2e_s: float
     histograms: np.ndarray
 
-    def quantile_s(self, latency: int, q: float) -> float:
-        """Quantile `q` of TTFT or TPOT (`sim.engine.state.TTFT`, `.TPOT`)."""
-        return quantile(self.histograms[latency], q)
+    def quantiles_s(self, latency: int, q: Sequence[float]) -> np.ndarray:
+        """Quantiles of TTFT or TPOT (`sim.engine.state.TTFT`, `.TPOT`), to the middle of a 1.6 % bucket."""
+        cumulative = np.cumsum(self.histograms[latency])
+        if not cumulative[-1]:
+            return np.full(len(q), math.nan)
+        return _MIDDLES[np.searchsorted(cumulative, np.asarray(q) * (cumulative[-1] - 1), side="right")]
 
 
 def observe(cost: StepCost, protocol: Protocol) -> Observed:
@@ -85,6 +96,10 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
     pool["queue_limit"] = 2**31 - 1
     pool["reserve_full"] = protocol.reserve_full or protocol.scheduler == "static"
     pool["kv_capacity"] = pool["kv_admit"] = cost.memory.kv_capacity_tokens
+    sequence_s = cost.sequence_s
+    if protocol.cached:
+        pool["kv_capacity"] = pool["kv_admit"] = _room_beside_cache(cost, protocol)
+        sequence_s = sequence_s + cost.kv_s * np.arange(len(cost.kv_s)) * protocol.input_len
     groups = np.zeros(1, P.GROUP)
     groups["replicas"] = 1
     return Plan(
@@ -93,7 +108,7 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
         workloads=_workload(protocol),
         lengths=_lengths(protocol),
         token_s=cost.token_s[None],
-        sequence_s=cost.sequence_s[None],
+        sequence_s=sequence_s[None],
         kv_s=cost.kv_s[None],
         host_s=cost.host_s[None],
         token_j=cost.token_j[None],
@@ -113,6 +128,12 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
     )
 
 
+def _room_beside_cache(cost: StepCost, protocol: Protocol) -> float:
+    """KV room in tokens that count no cached prompt: as many sequences fit as with their prompts."""
+    whole = protocol.input_len + protocol.output_len
+    return cost.memory.kv_capacity_tokens * (UNCACHED_TOKENS + protocol.output_len) / whole
+
+
 def _workload(protocol: Protocol) -> np.ndarray:
     rows = np.zeros(1, P.WORKLOAD)
     row, share = rows[0], protocol.replicas
@@ -122,21 +143,22 @@ def _workload(protocol: Protocol) -> np.ndarray:
         row["clients"] = max(1, math.ceil(protocol.size / share))
     if protocol.kind == "open":
         row["rate"] = protocol.size / share
-    for i, name in enumerate(("arrival_key", "input_key", "output_key", "cell_key", "route_key")):
-        row[name] = stream_key(_SEED, 0, i)
+    for name, key in _KEYS.items():
+        row[name] = key
     for name in ("slo_ttft_s", "slo_tpot_s", "slo_e2e_s"):
         row[name] = np.inf
     return rows
 
 
 def _lengths(protocol: Protocol) -> np.ndarray:
-    """Fixed, uniform from `shortest` of the nominal to it, or lognormal about it; tokens."""
+    """Fixed, uniform from `shortest` of the nominal to it, or uniform about it; tokens."""
     rows = np.zeros((1, 2), P.LENGTH)
-    for row, mean in zip(rows[0], (protocol.input_len, protocol.output_len), strict=True):
+    prompt = UNCACHED_TOKENS if protocol.cached else protocol.input_len
+    for row, mean in zip(rows[0], (prompt, protocol.output_len), strict=True):
         row["least"] = 1
         if protocol.spread > 0:
-            variance = math.log1p(protocol.spread**2)
-            row["law"], row["a"], row["b"] = P.LOGNORMAL, math.log(mean) - variance / 2, math.sqrt(variance)
+            width = min(math.sqrt(3) * protocol.spread, 1.0) * mean
+            row["law"], row["a"], row["b"] = P.UNIFORM, max(1, round(mean - width)), round(mean + width)
         elif protocol.shortest < 1:
             row["law"], row["a"], row["b"] = P.UNIFORM, round(mean * protocol.shortest), round(mean)
         else:

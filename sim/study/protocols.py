@@ -6,7 +6,9 @@ layer are closed forms:
 steady    n sequences run all the time, of mean context c = input + 0.6 output (answers are of unequal length,
           and long ones are seen longer). Each step admits a Poisson number k of mean n / output, whose prompts
           join the step's tokens: step_k = step(n, n c, k input). Tokens/s = n / E[step_k]; a percentile of the
-          inter-token time is step at that percentile of k.
+          inter-token time is step at that percentile of k. A scheduler that prefills first puts a step of
+          its own before (the host goes over the whole batch in it too), which tokens/s feel; the mean time
+          between tokens of the one source measured so counts decode steps alone.
 layer     accelerator time of a model of one layer, without output head and host.
 """
 
@@ -17,7 +19,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import poisson
 
 from sim.catalog.types import Accelerator, Model
 from sim.cost.coefficients import Fitted
@@ -107,8 +108,9 @@ def _latencies(seen: Observed, statistic: str) -> dict[str, float]:
     found = {}
     for name, column, mean_s in (("ttft_ms", TTFT, seen.ttft_s), ("tpot_ms", TPOT, seen.tpot_s)):
         found[f"{name}_mean"] = mean_s * 1e3
-        for suffix, q in _QUANTILES.items():
-            found[f"{name}_{suffix}"] = seen.quantile_s(column, q) * 1e3
+        values = seen.quantiles_s(column, tuple(_QUANTILES.values()))
+        for suffix, value in zip(_QUANTILES, values, strict=True):
+            found[f"{name}_{suffix}"] = float(value) * 1e3
         found[name] = found[f"{name}_{statistic}"]
     return found
 
@@ -132,13 +134,14 @@ def _steady(cost: StepCost, setup: Setup, chip: Accelerator) -> dict[str, float]
     n = max(1.0, p.size / p.replicas)
     context = p.input_len + LATE_CONTEXT * p.output_len
     kv = min(n * context, float(cost.memory.kv_capacity_tokens))
-    rate = n / p.output_len
-    most = max(int(poisson.ppf(0.9999, rate)), 1)
-    admitted = np.arange(most + 1)
-    weight = poisson.pmf(admitted, rate)
-    weight /= weight.sum()
+    admitted, weight = _admissions(n / p.output_len)
     times = np.array([step_s(cost, n, kv, k * p.input_len, k * p.input_len**2 / 2) for k in admitted])
     times += cost.admit_s * admitted
+    decoding = float(times[0])
+    if p.scheduler == "prefill-first":
+        alone = [step_s(cost, 0, 0.0, k * p.input_len, k * p.input_len**2 / 2) for k in admitted[1:]]
+        host = cost.host_s[min(round(n), len(cost.host_s) - 1)]
+        times = decoding + np.array([0.0, *np.maximum(alone, host)]) + cost.admit_s * admitted
     joules = np.array([step_j(cost, n, kv, k * p.input_len, k * p.input_len**2 / 2) for k in admitted])
     step, energy = float(weight @ times), float(weight @ joules)
     output_rate = n / step * p.replicas
@@ -151,7 +154,7 @@ def _steady(cost: StepCost, setup: Setup, chip: Accelerator) -> dict[str, float]
     total_rate = output_rate * (1 + p.input_len / p.output_len)
     return {
         "tpot_ms": step * 1e3,
-        "tpot_ms_mean": step * 1e3,
+        "tpot_ms_mean": (decoding if p.scheduler == "prefill-first" else step) * 1e3,
         **{f"tpot_ms_{name}": percentile[q] for name, q in _QUANTILES.items()},
         "tokens_per_s_output": output_rate,
         "tokens_per_s_total": total_rate,
@@ -164,6 +167,14 @@ def _steady(cost: StepCost, setup: Setup, chip: Accelerator) -> dict[str, float]
         "joules_per_token": power_w / total_rate,
         "joules_per_request": power_w / output_rate * p.output_len,
     }
+
+
+def _admissions(mean: float) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of prompts admitted in a step, and the Poisson probability of each."""
+    numbers = np.arange(math.ceil(mean + 4 * math.sqrt(mean)) + 2)
+    logs = numbers * math.log(mean) - mean - np.array([math.lgamma(k + 1.0) for k in numbers])
+    weight = np.exp(logs)
+    return numbers, weight / weight.sum()
 
 
 def _layer(cost: StepCost, setup: Setup) -> dict[str, float]:

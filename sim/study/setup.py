@@ -44,8 +44,9 @@ class Protocol:
         requests at once), "steady" (a batch held full), "serial" (one client), "layer" (one layer alone).
     size: clients, requests per second, batch, or tokens, as the kind has it.
     requests: how many in all.  shortest: lengths are uniform from this share of the nominal up to it.
-    spread: coefficient of variation of lognormal lengths instead, 0 for none.
+    spread: coefficient of variation of lengths that are uniform about the nominal instead; 0 for none.
     replicas: instances that share the load.  share: measured rate over the saturated one.
+    cached: prompts were in the prefix cache (a warm run of the same prompts).  ttft_weight: in the fit.
     served: requests pass an HTTP server; else the engine is driven directly.  phase: of a layer.
     """
 
@@ -65,6 +66,8 @@ class Protocol:
     share: float = 1.0
     phase: str = ""
     served: bool = True
+    cached: bool = False
+    ttft_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,7 @@ def _described(words: str, gpus: int, pp: float | None) -> tuple[float, float]:
     numbers = [float(n) for n in re.findall(r"\d+", words)]
     if len(numbers) == 2:
         return numbers[0], numbers[1]
-    if re.search(r"pipeline|\bPP\b", words):
+    if re.search(r"pipeline|\bPP\b", words, re.IGNORECASE):
         return 1.0, float(gpus)
     return gpus / (pp or 1), pp or 1
 
@@ -253,7 +256,7 @@ def _protocol(case: Case, rule: Mapping[str, Any], replicas: int) -> tuple[Proto
             size=size,
             input_len=float(input_len),
             output_len=max(float(output_len), 1.0),
-            requests=_requests(case, rule, kind, size),
+            requests=_requests(case, rule, kind, size, replicas),
             shortest=rule.get("shortest", 1.0),
             spread=rule.get("spread", 0.0),
             scheduler=rule.get("scheduler", "static" if kind == "static" else "chunked"),
@@ -263,6 +266,8 @@ def _protocol(case: Case, rule: Mapping[str, Any], replicas: int) -> tuple[Proto
             statistic=rule.get("statistic", "mean"),
             replicas=replicas,
             share=rule.get("share", 1.0),
+            cached=rule.get("cached", False),
+            ttft_weight=rule.get("ttft_weight", 1.0),
             served=rule.get("served", kind in ("closed", "open", "serial")),
         ),
         tuple(notes),
@@ -296,7 +301,7 @@ def _size(case: Case, kind: str) -> float:
     return size
 
 
-def _requests(case: Case, rule: Mapping[str, Any], kind: str, size: float) -> int:
+def _requests(case: Case, rule: Mapping[str, Any], kind: str, size: float, replicas: int) -> int:
     if kind == "closed":
         return max(1, round(size * rule.get("requests_per_client", 10)))
     if kind == "static":
@@ -309,14 +314,14 @@ def _requests(case: Case, rule: Mapping[str, Any], kind: str, size: float) -> in
         return int(stated[1])
     if kind == "burst" and "requests" not in rule:
         return round(size) if size >= 1 else 1000
-    return int(rule.get("requests", 300))
+    return int(rule.get("requests", 300) * (replicas if rule.get("per_replica") else 1))
 
 
 def _max_batch(rule: Mapping[str, Any], kind: str, size: float, replicas: int) -> int:
     most = int(rule.get("max_batch", 1024))
     if kind in ("static", "closed", "steady"):
         needed = math.ceil(size / replicas)
-        return max(1, needed if kind != "closed" else min(needed, most))
+        return max(1, needed if kind != "closed" else min(needed - int(rule.get("waiting", 0)), most))
     return 1 if kind == "serial" else most
 
 
@@ -329,6 +334,7 @@ def _rules_for(case: Case) -> tuple[dict[str, Any], tuple[str, ...]]:
         "notes": case.notes[""],
         "gpus": text["num_gpus"],
         "output": text["output_len"],
+        "load": text["batch_or_concurrency"],
     }
     values: dict[str, Any] = {}
     assumed: dict[str, None] = {}

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sim.cost.coefficients import Fitted
+from sim.cost.calibration import Catalog
+from sim.cost.step import fitted_for
 from sim.errors import UserError
 from sim.study import setup as S
 from sim.study.protocols import predict
@@ -72,17 +73,13 @@ def read_files(paths: Iterable[str | Path]) -> Readings:
     )
 
 
-def answers(readings: Readings, coefficients: Mapping[Setup, Fitted] | None = None) -> list[Answer]:
-    """Every row with its prediction, equal setups predicted once.
-
-    coefficients: what to use in place of the catalog's for some setups.
-    """
-    coefficients = coefficients or {}
+def answers(readings: Readings, catalog: Catalog | None = None) -> list[Answer]:
+    """Every row with its prediction by `catalog` (default: the one in force), equal setups predicted once."""
     known: dict[Setup, Mapping[str, float] | str] = {}
     found = [Answer(row, None, math.nan, u.why) for u in readings.unanswered for row in u.case.rows]
     for reading in readings.answered:
         if reading.setup not in known:
-            known[reading.setup] = _metrics(reading, coefficients.get(reading.setup))
+            known[reading.setup] = _metrics(reading, catalog)
         found += [_answer(row, reading, known[reading.setup]) for row in reading.case.rows]
     return found
 
@@ -138,8 +135,9 @@ def by(found: Iterable[Answer], key) -> dict[Any, list[Answer]]:
     return groups
 
 
-def _metrics(reading: Reading, fitted: Fitted | None) -> Mapping[str, float] | str:
+def _metrics(reading: Reading, catalog: Catalog | None) -> Mapping[str, float] | str:
     try:
+        fitted = fitted_for(reading.chip, reading.setup.deployment, catalog)
         found = predict(reading.setup, reading.model, reading.chip, fitted).metrics
     except UserError as error:
         return str(error.faults[0].message)

@@ -84,7 +84,7 @@ def test_an_unknown_stack_is_answered_with_near_names():
 
 
 def test_the_file_holds_only_names_that_are_read():
-    allowed = {*NAMES, "like", "memory_rule"}
+    allowed = {*NAMES, "like", "memory_rule", "expands_kv"}
     for name, table in DATA["stack"].items():
         assert set(table) <= allowed, name
     for name, table in {**DATA["generation"], **DATA["precision"]}.items():

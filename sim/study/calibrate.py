@@ -1,0 +1,269 @@
+"""Calibration: fit the coefficients to measured rows and write them as a dated file of the catalog.
+
+First times, then power with times in place. `calibrate` fits the whole tree to public measurements;
+`calibrate_stack` fits one new stack to a user's own, everything else held.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.cost.calibration import Catalog, default_catalog, prior_catalog
+from sim.cost.coefficients import coefficients, stack_chain
+from sim.errors import Fault, UserError, did_you_mean
+from sim.study.fit import Fit, Problem, fit
+from sim.study.observe import Observation, Pool, observations, thinned
+from sim.study.setup import Reading, with_stack
+from sim.study.tree import POWER, REFERENCE, TIMING
+from sim.study.validate import Readings, answers, by, errors, read_files
+
+TIMES = (
+    "ttft_ms",
+    "ttft_ms_p50",
+    "tpot_ms",
+    "tpot_ms_p50",
+    "tpot_ms_mean",
+    "latency_ms",
+    "tokens_per_s_output",
+    "output_tokens_per_s_per_gpu",
+    "tokens_per_s_total",
+    "per_layer_latency_ms",
+)
+"""Metrics that times are fitted to; the tails of distributions are predicted, not fitted."""
+POWERS = ("power_w", "joules_per_output_token", "power_avg_fraction_of_tdp", "joules_per_batch")
+ITERATIONS = 6
+MOST = 40
+"""Observations of one stack, chip and model in the fit; more would say the same again."""
+_UNMEASURED = "unmeasured"
+TYPICAL = (REFERENCE, "ampere", "blackwell")
+"""Generations whose mean stands in for those without measurements: GPUs with matrix units and HBM."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The fits of times and of power, and the catalog's tables that they make."""
+
+    times: Fit
+    power: Fit | None
+    tables: dict[str, Any]
+
+
+def calibrate(
+    paths: Sequence[str | Path], *, date: str, workers: int | None = None, progress: Progress = lambda _: None
+) -> dict[str, Any]:
+    """Fit the whole tree; returns the tables of the calibration file (see `write`).
+
+    date: ISO date of the calibration, which names it.  workers: processes (default: all cores).
+    Raises UserError for files that are not of the schema, or without a row that can be fitted to.
+    """
+    readings = read_files(paths)
+    found = fit_all(readings.answered, workers=workers, progress=progress)
+    catalog = prior_catalog().overlaid(found.tables)
+    return {**_summary(readings, catalog, date, paths), **found.tables}
+
+
+def fit_all(
+    readings: Sequence[Reading], *, workers: int | None = None, progress: Progress = lambda _: None
+) -> Fitted:
+    """Fit times and then power of the whole tree to `readings`."""
+    seen = thinned(observations(readings, TIMES), MOST)
+    if not seen:
+        raise UserError("no row of the files can be fitted to")
+    prior = prior_catalog()
+    problem = Problem(seen, TIMING, prior)
+    with Pool(seen, TIMING, prior, workers) as pool:
+        times, _ = fit(problem, pool, ITERATIONS, progress)
+    tables = timing_tables(times, seen)
+    catalog = prior.overlaid(tables)
+    powered = thinned(observations(readings, POWERS), MOST)
+    if not powered:
+        return Fitted(times, None, tables)
+    with Pool(powered, POWER, catalog, workers) as pool:
+        power, _ = fit(Problem(powered, POWER, catalog), pool, ITERATIONS, progress)
+    return Fitted(times, power, merged(tables, power_tables(power)))
+
+
+def timing_tables(found: Fit, seen: Sequence[Observation]) -> dict[str, Any]:
+    """Stacks, generations and precisions of a timing fit, as tables of a calibration file."""
+    prior = prior_catalog()
+    index = found.tree.index()
+    stacks = {s: _stack(s, found, index) for s in prior.tables["stack"]}
+    generations = {
+        g: {"factor": _factors("generation", g, found, index)} for g in _levels(found, "generation")
+    }
+    generations[_UNMEASURED] = {"factor": _unmeasured(generations)}
+    precisions = {p: {"factor": _factors("precision", p, found, index)} for p in _levels(found, "precision")}
+    return {
+        "sources": {"fit": _citation(seen)},
+        "stack": stacks,
+        "generation": generations,
+        "precision": precisions,
+        "measured": _measured(seen),
+    }
+
+
+def power_tables(found: Fit) -> dict[str, Any]:
+    """What each generation draws, as tables of a calibration file."""
+    index = found.tree.index()
+    tables: dict[str, Any] = {}
+    for generation in _levels(found, "generation"):
+        base = coefficients(generation, "vllm-2025", "bf16", prior_catalog()).coefficients
+        entries = {}
+        for name in POWER:
+            where = [index[("generation", generation, name)]]
+            entries[name] = _entry(getattr(base, name), found, where)
+        tables[generation] = {"set": entries}
+    return {"generation": tables}
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables of two fits as one."""
+    return dict(Catalog(below).overlaid(above).tables)
+
+
+def _stack(stack: str, found: Fit, index: Mapping) -> dict[str, Any]:
+    """Every timing coefficient of a stack: its own deviations and those of the stacks it is like."""
+    prior = prior_catalog()
+    base = coefficients(REFERENCE, stack, "bf16", prior).coefficients
+    chain = stack_chain(stack, prior)
+    entries = {}
+    for name in TIMING:
+        where = [index[("stack", s, name)] for s in chain if ("stack", s, name) in index]
+        entries[name] = _entry(getattr(base, name), found, where)
+    return entries
+
+
+def _factors(level: str, thing: str, found: Fit, index: Mapping) -> dict[str, Any]:
+    tables = prior_catalog().tables[level].get(thing, {})
+    if "like" in tables:
+        tables = prior_catalog().tables[level][tables["like"]]
+    entries = {}
+    for name in TIMING:
+        if (level, thing, name) in index:
+            base = tables.get("factor", {}).get(name, {"v": 1.0})["v"]
+            entries[name] = _entry(base, found, [index[(level, thing, name)]])
+    return entries
+
+
+def _entry(base: float, found: Fit, where: Sequence[int]) -> dict[str, Any]:
+    """Value and log-sd of a product of deviations with a base value."""
+    value = base * math.exp(float(found.deviation[list(where)].sum()))
+    variance = float(found.covariance[np.ix_(where, where)].sum())
+    return {"v": _rounded(value), "sigma": round(math.sqrt(max(variance, 1e-6)), 3), "src": "fit"}
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _unmeasured(generations: Mapping[str, Any]) -> dict[str, Any]:
+    """The mean of typical generations (in logarithms), its band their spread and half as much again."""
+    entries = {}
+    for name in TIMING:
+        logs = [
+            0.0 if g == REFERENCE else math.log(generations[g]["factor"][name]["v"])
+            for g in TYPICAL
+            if g == REFERENCE or (g in generations and name in generations[g]["factor"])
+        ]
+        if len(logs) > 1:
+            mean, spread = float(np.mean(logs)), float(np.std(logs, ddof=1))
+            sigma = max(1.5 * spread, 0.15)
+            entries[name] = {"v": _rounded(math.exp(mean)), "sigma": round(sigma, 3), "src": "fit"}
+    return entries
+
+
+def _levels(found: Fit, level: str) -> list[str]:
+    return list(dict.fromkeys(thing for lev, thing, _ in found.tree.keys if lev == level))
+
+
+def _citation(seen: Sequence[Observation]) -> str:
+    names = dict.fromkeys(o.reading.case.text["source"].split("(")[0] for o in seen)
+    rows = round(sum(sum(o.rows) for o in seen))
+    return f"calibration to {rows} measured times of {', '.join(names)}"
+
+
+def _measured(seen: Sequence[Observation]) -> list[dict[str, Any]]:
+    """Generation, stack (and those it is like) and precisions that rows speak of."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for o in seen:
+        for stack in stack_chain(o.place.stack, prior_catalog()):
+            found.setdefault((o.place.generation, stack), set()).add(o.place.precision)
+    return [
+        {"generation": g, "stack": s, "precisions": sorted(precisions)}
+        for (g, s), precisions in sorted(found.items())
+    ]
+
+
+def _summary(readings: Readings, catalog: Catalog, date: str, paths: Sequence[str | Path]) -> dict[str, Any]:
+    """When, from which files, and how well every row is met in sample."""
+    found = answers(readings, catalog)
+    metrics = {}
+    for name, part in sorted(by(found, lambda a: a.row.metric).items()):
+        e = errors(part)
+        if e["answered"]:
+            metrics[name] = {k: (round(v, 4) if isinstance(v, float) else v) for k, v in e.items()}
+    return {
+        "calibration": {
+            "date": date,
+            "files": [Path(p).name for p in paths],
+            "rows": len(found),
+            "answered": sum(not a.why for a in found),
+            "in_sample": metrics,
+        }
+    }
+
+
+def calibrate_stack(
+    paths: Sequence[str | Path],
+    *,
+    name: str,
+    like: str,
+    date: str,
+    workers: int | None = None,
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:
+    """Fit one new stack `name`, like the known stack `like`, to the user's own rows; all else is held.
+
+    Returns the tables of a calibration file that adds the stack. Raises UserError if `like` is unknown, `name`
+    is taken, or no row can be fitted to.
+    """
+    known = default_catalog().tables["stack"]
+    if like not in known:
+        raise UserError(Fault("like", f'"{like}" is not a known serving stack', did_you_mean(like, known)))
+    if name in known:
+        raise UserError(Fault("name", f'a stack called "{name}" exists', "choose another name"))
+    catalog = default_catalog().overlaid({"stack": {name: {"like": like}}})
+    readings = read_files(paths)
+    own = [replace(r, setup=with_stack(r.setup, name)) for r in readings.answered]
+    seen = observations(own, TIMES)
+    if not seen:
+        raise UserError("no row of the files can be fitted to")
+    problem = Problem(seen, TIMING, catalog, only=("stack", name))
+    with Pool(seen, TIMING, catalog, workers) as pool:
+        found, _ = fit(problem, pool, ITERATIONS, progress)
+    base = coefficients(REFERENCE, name, "bf16", catalog).coefficients
+    index = found.tree.index()
+    entries = {n: _entry(getattr(base, n), found, [index[("stack", name, n)]]) for n in TIMING}
+    measured = [*default_catalog().tables["measured"], *_own_measured(seen, name)]
+    tables = {
+        "sources": {"fit-" + name: _citation(seen)},
+        "stack": {name: {"like": like, **{n: {**e, "src": "fit-" + name} for n, e in entries.items()}}},
+        "measured": measured,
+    }
+    rest = Readings(tuple(own), readings.unanswered)
+    return {**_summary(rest, default_catalog().overlaid(tables), date, paths), **tables}
+
+
+def _own_measured(seen: Sequence[Observation], name: str) -> list[dict[str, Any]]:
+    found: dict[str, set[str]] = {}
+    for o in seen:
+        found.setdefault(o.place.generation, set()).add(o.place.precision)
+    return [{"generation": g, "stack": name, "precisions": sorted(p)} for g, p in sorted(found.items())]
