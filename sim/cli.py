@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sim.errors import Fault, Interrupted, UserError, did_you_mean
+from sim.errors import Fault, Interrupted, ScenarioError, UserError, did_you_mean
 from sim.run import ENGINES, Result, check, run
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Commands(click.Group):
             _say_faults(error)
             ctx.exit(THEIRS)
         except (Interrupted, KeyboardInterrupt) as stop:
-            _say(f"interrupted: {stop or 'before the run began'}; nothing was written")
+            _say(f"interrupted: {str(stop) or 'nothing was written'}")
             ctx.exit(INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # for click to say, or to end quietly
@@ -61,7 +61,7 @@ class Commands(click.Group):
             ctx.exit(OURS)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("simulate", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Simulate a GPU data center that serves generative AI.
 
@@ -114,7 +114,8 @@ def run_command(
         )
     loaded = _load(scenario, (*changes, *([f"seed={seed}"] if seed is not None else [])))
     target = _target(loaded, out, as_json)
-    result = _run(loaded, engine, log_requests)
+    with _faults_of(scenario):
+        result = _run(loaded, engine, log_requests, target)
     where = _write(result, target)
     if as_json:
         _say(*(f"warning: {text}" for text in result.summary["warnings"]), *([where] if where else []))
@@ -124,20 +125,35 @@ def run_command(
         click.echo(f"\n{where}")
 
 
-def _run(scenario: Scenario, engine: str, log_requests: int) -> Result:
+def _run(scenario: Scenario, engine: str, log_requests: int, target: Path | None) -> Result:
     if engine == "kernel":
         from sim.engine.kernel.jit import is_compiled
 
         if not is_compiled():
             _say("compiling the kernel for this machine (once, about 20 s)")
-    with _progress(scenario.name, scenario.duration_s) as report:
-        return run(scenario, engine=engine, log_requests=log_requests, progress=report)
+    try:
+        with _progress(scenario.name, scenario.duration_s) as report:
+            return run(scenario, engine=engine, log_requests=log_requests, progress=report)
+    except Interrupted as stop:
+        kept = (
+            f"the earlier result in {target} stays" if target and target.exists() else "nothing was written"
+        )
+        raise Interrupted(f"{stop}; {kept}") from None
 
 
 def _load(path: str, changes: Sequence[str]) -> Scenario:
     from sim.scenario import load
 
     return load(path, changes)
+
+
+@contextmanager
+def _faults_of(path: str) -> Iterator[None]:
+    """Names the file in faults that are found only after it was read."""
+    try:
+        yield
+    except ScenarioError as error:
+        raise ScenarioError(error.faults, error.source or path) from None
 
 
 def _target(scenario: Scenario, out: str | None, as_json: bool) -> Path | None:
@@ -196,7 +212,8 @@ def _progress(name: str, duration_s: float) -> Iterator[Callable[[float], None]]
 def check_command(scenario: str, changes: tuple[str, ...]) -> None:
     """Validate a scenario without running it: every fault at once, and whether its models fit."""
     loaded = _load(scenario, changes)
-    costs = check(loaded)
+    with _faults_of(scenario):
+        costs = check(loaded)
     click.echo(f"{scenario} is a valid scenario: {loaded.name}")
     for pool, cost in zip(loaded.pools, costs, strict=True):
         click.echo(
@@ -295,6 +312,8 @@ def _say(*lines: str) -> None:
 
 
 def _say_faults(error: UserError) -> None:
+    if not error.source:
+        _say(*map(str, error.faults))
+        return
     count = len(error.faults)
-    source = f"{error.source}: " if error.source else ""
-    _say(f"{source}{count} {'fault' if count == 1 else 'faults'}", *(f"  {fault}" for fault in error.faults))
+    _say(f"{error.source}: {count} {'fault' if count == 1 else 'faults'}", *(f"  {f}" for f in error.faults))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -80,7 +81,7 @@ def _answer(summary: Summary) -> Iterator[RenderableType]:
     fleet, requests = summary["fleet"], summary["requests"]
     yield Text(summary["name"], style="bold")
     yield Text(
-        f"{fleet['accelerators']:,} accelerators in {fleet['replicas']:,} replicas; "
+        f"{_counted(fleet['accelerators'], 'accelerator')} in {_counted(fleet['replicas'], 'replica')}; "
         f"{requests['completed']:,} of {requests['arrived']:,} requests completed"
         + (f", {requests['rejected']:,} rejected" if requests["rejected"] else "")
     )
@@ -124,8 +125,8 @@ def _targets_met(summary: Summary) -> str:
 
 def _margin(summary: Summary) -> str:
     share = summary["margin_fraction"]
-    of_revenue = "" if share is None else f", {_percent(share)} of revenue"
-    return f"{format_usd(summary['margin'])} on {format_usd(summary['revenue'])} of revenue{of_revenue}"
+    part = "" if share is None else f" ({_percent(share)})"
+    return f"{format_usd(summary['margin'])}{part} on {format_usd(summary['revenue'])} of revenue"
 
 
 def _headroom(summary: Summary, group: Summary) -> str:
@@ -136,10 +137,11 @@ def _headroom(summary: Summary, group: Summary) -> str:
     if group["load"] is None:
         return f"not estimated{of} (static batching, or no arrivals over time)"
     pools = [p for p in summary["pools"] if p["model"] == group["model"]]
+    missed = (summary["slo"]["attainment"] or 1.0) < SLO_MET
     binds = ", ".join(dict.fromkeys(p["capacity"]["binds"] for p in pools))
     return (
         f"load is {_percent(group['load'])} of about {group['capacity_rps']:.3g} requests/s{of}, where {binds} "
-        "binds; targets may break sooner"
+        f"binds; targets {'break' if missed else 'may break'} sooner"
     )
 
 
@@ -306,6 +308,10 @@ def _basis(summary: Summary) -> str:
     return {"own": "owned hardware", "rent": "rented accelerators"}[summary["cost"]["basis"]]
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _time(seconds: float | None) -> str:
     return NONE if seconds is None else format_duration(seconds)
 
@@ -323,10 +329,11 @@ def _rate(capacity: Summary | None) -> str:
 
 
 def _percent(share: float | None) -> str:
-    """As percent with three digits; what is not the whole is never rounded to it."""
+    """As percent with three digits; from 90 on rounded down, so that no share reaches a target by rounding."""
     if share is None:
         return NONE
     percent = 100 * share
-    if 99 < percent < 100:
-        return f"{min(percent, 99.99):.2f} %" if percent > 99.9 else f"{percent:.1f} %"
-    return f"{percent:.3g} %"
+    if not 90 <= percent < 100:
+        return f"{percent:.3g} %"
+    places = 100 if percent >= 99.9 else 10
+    return f"{math.floor(percent * places + 1e-6) / places:g} %"
