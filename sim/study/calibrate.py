@@ -7,6 +7,7 @@ First times, then power with times in place. `calibrate` fits the whole tree to 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +18,12 @@ import numpy as np
 from sim.cost.calibration import Catalog, default_catalog, prior_catalog
 from sim.cost.coefficients import coefficients, stack_chain
 from sim.errors import Fault, UserError, did_you_mean
+from sim.study.crossval import HeldOut, cross_validate
 from sim.study.fit import Fit, Problem, fit
+from sim.study.held_out import expected_errors
 from sim.study.observe import Observation, Pool, observations, thinned
 from sim.study.setup import Reading, with_stack
-from sim.study.tree import POWER, REFERENCE, TIMING
+from sim.study.tree import POWER, REFERENCE, TIMING, TYPICAL
 from sim.study.validate import Readings, answers, by, errors, read_files
 
 TIMES = (
@@ -41,37 +44,48 @@ ITERATIONS = 6
 MOST = 40
 """Observations of one stack, chip and model in the fit; more would say the same again."""
 _UNMEASURED = "unmeasured"
-TYPICAL = (REFERENCE, "ampere", "blackwell")
-"""Generations whose mean stands in for those without measurements: GPUs with matrix units and HBM."""
-
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The fits of times and of power, and the catalog's tables that they make."""
+    """The fits of times and of power, the catalog's tables that they make, and rows left out (if asked for)."""
 
     times: Fit
     power: Fit | None
     tables: dict[str, Any]
+    held_out: tuple[HeldOut, ...] = ()
 
 
 def calibrate(
-    paths: Sequence[str | Path], *, date: str, workers: int | None = None, progress: Progress = lambda _: None
-) -> dict[str, Any]:
-    """Fit the whole tree; returns the tables of the calibration file (see `write`).
+    paths: Sequence[str | Path],
+    *,
+    date: str,
+    cross: bool = False,
+    workers: int | None = None,
+    progress: Progress = lambda _: None,
+) -> tuple[dict[str, Any], Fitted]:
+    """Fit the whole tree; returns the tables of the calibration file (see `calibration_file.write`) and the fit.
 
-    date: ISO date of the calibration, which names it.  workers: processes (default: all cores).
+    date: ISO date of the calibration, which names it.  cross: cross-validate as well, and take the errors to
+    expect from it.  workers: processes (default: all cores).
     Raises UserError for files that are not of the schema, or without a row that can be fitted to.
     """
     readings = read_files(paths)
-    found = fit_all(readings.answered, workers=workers, progress=progress)
-    catalog = prior_catalog().overlaid(found.tables)
-    return {**_summary(readings, catalog, date, paths), **found.tables}
+    found = fit_all(readings.answered, cross=cross, workers=workers, progress=progress)
+    tables = found.tables
+    if cross:
+        tables = {**tables, "expected_error": expected_errors(found.held_out)}
+    catalog = prior_catalog().overlaid(tables)
+    return {**_summary(readings, catalog, date, paths), **tables}, found
 
 
 def fit_all(
-    readings: Sequence[Reading], *, workers: int | None = None, progress: Progress = lambda _: None
+    readings: Sequence[Reading],
+    *,
+    cross: bool = False,
+    workers: int | None = None,
+    progress: Progress = lambda _: None,
 ) -> Fitted:
     """Fit times and then power of the whole tree to `readings`."""
     seen = thinned(observations(readings, TIMES), MOST)
@@ -79,16 +93,27 @@ def fit_all(
         raise UserError("no row of the files can be fitted to")
     prior = prior_catalog()
     problem = Problem(seen, TIMING, prior)
+    held: list[HeldOut] = []
     with Pool(seen, TIMING, prior, workers) as pool:
-        times, _ = fit(problem, pool, ITERATIONS, progress)
+        times, line = fit(problem, pool, ITERATIONS, progress)
+        if cross:
+            held = cross_validate(problem, line, pool, prior, progress)
     tables = timing_tables(times, seen)
-    catalog = prior.overlaid(tables)
+    power = fit_power(readings, prior.overlaid(tables), workers, progress)
+    if power is not None:
+        tables = merged(tables, power_tables(power))
+    return Fitted(times, power, tables, tuple(held))
+
+
+def fit_power(
+    readings: Sequence[Reading], catalog: Catalog, workers: int | None, progress: Progress
+) -> Fit | None:
+    """Fit what generations draw, with the times of `catalog`; None where no row speaks of power."""
     powered = thinned(observations(readings, POWERS), MOST)
     if not powered:
-        return Fitted(times, None, tables)
+        return None
     with Pool(powered, POWER, catalog, workers) as pool:
-        power, _ = fit(Problem(powered, POWER, catalog), pool, ITERATIONS, progress)
-    return Fitted(times, power, merged(tables, power_tables(power)))
+        return fit(Problem(powered, POWER, catalog), pool, ITERATIONS, progress)[0]
 
 
 def timing_tables(found: Fit, seen: Sequence[Observation]) -> dict[str, Any]:
@@ -191,15 +216,21 @@ def _citation(seen: Sequence[Observation]) -> str:
 
 
 def _measured(seen: Sequence[Observation]) -> list[dict[str, Any]]:
-    """Generation, stack (and those it is like) and precisions that rows speak of."""
+    """Generation, stack (up to the family and year it is like) and precisions that rows speak of."""
     found: dict[tuple[str, str], set[str]] = {}
     for o in seen:
-        for stack in stack_chain(o.place.stack, prior_catalog()):
+        for stack in _up_to_family(stack_chain(o.place.stack, prior_catalog())):
             found.setdefault((o.place.generation, stack), set()).add(o.place.precision)
     return [
         {"generation": g, "stack": s, "precisions": sorted(precisions)}
         for (g, s), precisions in sorted(found.items())
     ]
+
+
+def _up_to_family(chain: Sequence[str]) -> Sequence[str]:
+    """The stacks up to the first that is named by family and year alone ("vllm-2024")."""
+    ends = [i for i, s in enumerate(chain) if re.search(r"-20\d\d$", s)]
+    return chain[: ends[0] + 1] if ends else chain
 
 
 def _summary(readings: Readings, catalog: Catalog, date: str, paths: Sequence[str | Path]) -> dict[str, Any]:

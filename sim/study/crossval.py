@@ -18,10 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.cost.calibration import Catalog
-from sim.study.calibrate import TYPICAL
 from sim.study.fit import Fit, Linear, Problem, base_logs, solve
 from sim.study.observe import Observation, Pool
-from sim.study.tree import REFERENCE, Place
+from sim.study.tree import REFERENCE, TYPICAL, Place
 
 FOLDS = 8
 _SEED = 7

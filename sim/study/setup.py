@@ -290,6 +290,9 @@ def _size(case: Case, kind: str) -> float:
     if kind == "steady":
         running = case.notes.get("measured avg batch") or case.notes.get("avg batch")
         size = (first_number(running) if running else None) or size
+    if kind == "closed" and (first_number(case.notes.get("attention_dp_size", "")) or 1) == 1:
+        # of many workers behind one load generator, the notes give what one of them holds
+        size = first_number(case.notes.get("batch_size", "")) or size
     if kind == "open":
         size = first_number(case.notes.get("request_rate", "")) if size is None else size
     if kind == "serial":

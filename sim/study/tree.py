@@ -78,6 +78,9 @@ _POWER = {"base_power": 0.3, "flop_power": 0.4, "fine_expert_power": 0.6, "byte_
 REFERENCE = "hopper"
 """Stacks are stated for this generation in 16 bits, so neither has deviations of its own."""
 
+TYPICAL = (REFERENCE, "ampere", "blackwell")
+"""Generations whose mean stands in for those without measurements: GPUs with matrix units and HBM."""
+
 Key = tuple[str, str, str]
 """(level, thing, coefficient): level is "stack", "generation" or "precision"."""
 
