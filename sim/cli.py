@@ -240,6 +240,7 @@ def schema_command() -> None:
 def catalog_command(kind: str | None, name: str | None, as_json: bool) -> None:
     """List a catalog, or its entries that have NAME in their name; without KIND, what there is to list."""
     from sim.catalog.tables import kinds, rows
+    from sim.report.rows import aligned, entry, matching
 
     if kind is None:
         counts = {k: len(rows(k)[1]) for k in kinds()}
@@ -248,42 +249,15 @@ def catalog_command(kind: str | None, name: str | None, as_json: bool) -> None:
         return
     header, found = rows(kind)
     if name is not None:
-        found = _matching(kind, header, found, name)
+        found = matching(kind, header, found, name)
     if as_json:
         click.echo(
             json.dumps([dict(zip(header, row, strict=True)) for row in found], ensure_ascii=False, indent=1)
         )
     elif name is not None and len(found) <= 3:
-        click.echo("\n\n".join(_entry(header, row) for row in found))
+        click.echo("\n\n".join(entry(header, row) for row in found))
     else:
-        click.echo(_aligned([header, *found]))
-
-
-def _matching(
-    kind: str, header: tuple[str, ...], found: Sequence[tuple[str, ...]], name: str
-) -> tuple[tuple[str, ...], ...]:
-    """Rows with `name` in one of the columns that name things. Raises UserError where there is none."""
-    named = [i for i, h in enumerate(header) if h in ("name", "aliases", "of", "description")]
-    hits = tuple(row for row in found if any(name.lower() in row[i].lower() for i in named))
-    if not hits:
-        names = dict.fromkeys(row[named[0]] for row in found)
-        raise UserError(
-            Fault(f"catalog {kind}", f'no entry has "{name}" in its name', did_you_mean(name, names))
-        )
-    return hits
-
-
-def _entry(header: Sequence[str], row: Sequence[str]) -> str:
-    width = max(map(len, header))
-    return "\n".join(f"{h:{width}s}  {value}" for h, value in zip(header, row, strict=True))
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(f"{cell:{width}s}" for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+        click.echo(aligned([header, *found]))
 
 
 def _show(summary: Mapping[str, Any]) -> None:
@@ -292,11 +266,11 @@ def _show(summary: Mapping[str, Any]) -> None:
 
     from sim.report.terminal import WIDTH, render
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if console.is_terminal:
-        Console(highlight=False, width=min(WIDTH, console.width)).print(render(summary))
+        Console(highlight=False, markup=False, width=min(WIDTH, console.width)).print(render(summary))
         return
-    console = Console(highlight=False, width=WIDTH, no_color=True)
+    console = Console(highlight=False, markup=False, width=WIDTH, no_color=True)
     with console.capture() as capture:
         console.print(render(summary))
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))

@@ -174,6 +174,12 @@ def test_a_model_that_does_not_fit_is_said_before_the_run(scenario, command):
     assert "the smallest tensor_parallel that fits is" in done.stderr
 
 
+def test_names_are_shown_as_they_are_written(scenario):
+    done = simulate(scenario, "--out", "out", "--set", "name=[red]hot[/]", "--set", "pool.0.name=[bold]a")
+    assert done.stdout.startswith("[red]hot[/]\n")
+    assert "[bold]a  2 x 1 A100-SXM-80GB" in done.stdout
+
+
 def test_nothing_is_run_when_the_result_has_no_place(scenario, tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "run", lambda *_, **__: pytest.fail("ran"))
     assert simulate("run", scenario, "--out", str(tmp_path)).exit_code == 2

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sim.units import (
-    format_count,
-    format_duration,
-    format_joules,
-    format_power,
-    format_usd,
-    format_watt_hours,
-)
+from sim.report.answer import ERRORS, Summary, answers
+from sim.report.words import NONE, counted, dollars, duration, figure, percent, rate
+from sim.units import format_duration, format_joules, format_power, format_usd, format_watt_hours
 
 WIDTH = 100
-SLO_MET = 0.99
-"""Share of requests from which the answer says that targets are met."""
-NONE = "-"
 _LATENCIES = {
     "ttft_s": "time to first token",
     "tpot_s": "time per output token",
@@ -31,15 +21,13 @@ _LATENCIES = {
     "queue_s": "in queue",
 }
 _STATISTICS = ("mean", "p50", "p90", "p99")
-_ERRORS = {"ttft": "TTFT", "tpot": "TPOT", "throughput": "throughput"}
+_BASIS = {"own": "owned hardware", "rent": "rented accelerators"}
 _ENERGY_PARTS = {
     "accelerators_active": "accelerators, busy",
     "accelerators_idle": "accelerators, idle",
     "host": "hosts, fans, conversion",
     "overhead": "cooling and distribution",
 }
-
-Summary = Mapping[str, Any]
 
 
 def render(summary: Summary) -> RenderableType:
@@ -50,7 +38,7 @@ def render(summary: Summary) -> RenderableType:
         *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
         *_section("How well the step cost is known (median error to expect)", [_knowledge(summary)]),
         *_section("Energy", [_energy(summary)]),
-        *_section(f"Cost ({_basis(summary)})", [_ledger(summary)]),
+        *_section(f"Cost ({_BASIS[summary['cost']['basis']]})", [_ledger(summary)]),
         *_section("Assumptions", [_bullets(_assumptions(summary))]),
         *_warnings(summary),
     )
@@ -81,7 +69,7 @@ def _answer(summary: Summary) -> Iterator[RenderableType]:
     fleet, requests = summary["fleet"], summary["requests"]
     yield Text(summary["name"], style="bold")
     yield Text(
-        f"{_counted(fleet['accelerators'], 'accelerator')} in {_counted(fleet['replicas'], 'replica')}; "
+        f"{counted(fleet['accelerators'], 'accelerator')} in {counted(fleet['replicas'], 'replica')}; "
         f"{requests['completed']:,} of {requests['arrived']:,} requests completed"
         + (f", {requests['rejected']:,} rejected" if requests["rejected"] else "")
     )
@@ -89,69 +77,9 @@ def _answer(summary: Summary) -> Iterator[RenderableType]:
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, text in _answers(summary):
+    for name, text in answers(summary):
         table.add_row(name, text)
     yield Padding(table, (0, 0, 0, 2))
-
-
-def _answers(summary: Summary) -> Iterator[tuple[str, str]]:
-    yield "targets", _targets_met(summary)
-    cost = summary["cost"]
-    yield (
-        "cost",
-        f"{_usd(cost['usd_per_mtok_output'])} per million output tokens, {_usd(cost['usd_per_request'])} per "
-        f"request, {format_usd(cost['usd_per_hour'])} per hour",
-    )
-    if summary["revenue"] is not None:
-        yield "margin", _margin(summary)
-    power = summary["power"]
-    yield (
-        "power",
-        f"{format_power(power['it_w_mean'])} IT on average, {format_power(power['it_w_peak'])} at most, "
-        f"{format_power(power['site_w_mean'])} at the meter",
-    )
-    for group in summary["overload"]["groups"]:
-        yield "headroom", _headroom(summary, group)
-    yield "accuracy", _accuracy(summary)
-
-
-def _targets_met(summary: Summary) -> str:
-    share = summary["slo"]["attainment"]
-    if share is None:
-        return "none were given, or nothing arrived"
-    verdict = "met" if share >= SLO_MET else "MISSED"
-    return f"{verdict}: {_percent(share)} of requests attain theirs, {summary['slo']['goodput_rps']:.3g} a second"
-
-
-def _margin(summary: Summary) -> str:
-    share = summary["margin_fraction"]
-    part = "" if share is None else f" ({_percent(share)})"
-    return f"{format_usd(summary['margin'])}{part} on {format_usd(summary['revenue'])} of revenue"
-
-
-def _headroom(summary: Summary, group: Summary) -> str:
-    several = len(summary["overload"]["groups"]) > 1
-    of = f" for {group['model']}" if several else ""
-    if group["backlog_grows_per_s"]:
-        return f"none{of}: the backlog grows by {group['backlog_grows_per_s']:.3g} requests/s"
-    if group["load"] is None:
-        return f"not estimated{of} (static batching, or no arrivals over time)"
-    pools = [p for p in summary["pools"] if p["model"] == group["model"]]
-    missed = (summary["slo"]["attainment"] or 1.0) < SLO_MET
-    binds = ", ".join(dict.fromkeys(p["capacity"]["binds"] for p in pools))
-    return (
-        f"load is {_percent(group['load'])} of about {group['capacity_rps']:.3g} requests/s{of}, where {binds} "
-        f"binds; targets {'break' if missed else 'may break'} sooner"
-    )
-
-
-def _accuracy(summary: Summary) -> str:
-    """The widest median errors of any pool's step cost."""
-    parts = []
-    for metric, label in _ERRORS.items():
-        errors = [pool["step_cost"][f"{metric}_error"] for pool in summary["pools"]]
-        parts.append(f"{label} {NONE if None in errors else 'to ' + _percent(max(errors))}")
-    return f"{', '.join(parts)} (median error of the step cost against measurements)"
 
 
 # ---------------------------------------------------------------- tables
@@ -167,9 +95,9 @@ def _latency(summary: Summary) -> Table:
             table.add_row(
                 workload["name"] if key == "ttft_s" else "",
                 label,
-                *(_time(workload["latency"][key][s]) for s in _STATISTICS),
-                _time(target),
-                _percent(shares.get(key)) if target is not None else NONE,
+                *(duration(workload["latency"][key][s]) for s in _STATISTICS),
+                duration(target),
+                percent(shares.get(key)) if target is not None else NONE,
             )
     return table
 
@@ -180,10 +108,10 @@ def _fleet(summary: Summary) -> Table:
         table.add_row(
             pool["name"],
             f"{pool['replicas']:,} x {pool['accelerators_per_replica']} {pool['accelerator']}",
-            _number(pool["mean_batch"]),
+            figure(pool["mean_batch"]),
             f"{pool['max_batch']:,}",
-            _percent(pool["utilization"]),
-            _rate(pool["capacity"]),
+            percent(pool["utilization"]),
+            rate(pool["capacity"]),
             format_power(pool["power"]["it_w_mean"]),
         )
     return table
@@ -204,25 +132,25 @@ def _memory(summary: Summary) -> Table:
 
 
 def _knowledge(summary: Summary) -> Table:
-    table = _table("pool", "known by", *_ERRORS.values(), words=2)
+    table = _table("pool", "known by", *ERRORS.values(), words=2)
     for pool in summary["pools"]:
         known = pool["step_cost"]
         note = f" ({known['note']})" if known["note"] else ""
         table.add_row(
             pool["name"],
             f"{known['basis']}, {known['stack']}{note}",
-            *(_percent(known[f"{metric}_error"]) for metric in _ERRORS),
+            *(percent(known[f"{metric}_error"]) for metric in ERRORS),
         )
     return table
 
 
 def _energy(summary: Summary) -> Table:
-    energy, span_s = summary["energy"], _span_s(summary)
+    energy, span_s = summary["energy"], summary["span"]["end_s"] - summary["span"]["start_s"]
     table = _table("", "energy", "mean power", "share")
     for part, label in _ENERGY_PARTS.items():
         joules = energy["parts"][part]
         share = joules / energy["site_j"] if energy["site_j"] else None
-        table.add_row(label, format_watt_hours(joules), format_power(joules / span_s), _percent(share))
+        table.add_row(label, format_watt_hours(joules), format_power(joules / span_s), percent(share))
     table.add_row(
         "at the meter", format_watt_hours(energy["site_j"]), format_power(energy["site_j"] / span_s), "100 %"
     )
@@ -231,7 +159,7 @@ def _energy(summary: Summary) -> Table:
     token = energy["j_per_output_token"]
     table.add_row("per output token", NONE if token is None else format_joules(token), "", "")
     kg = summary["carbon"]["kg"]
-    table.add_row("carbon", f"{_number(kg)} kg", "", "")
+    table.add_row("carbon", f"{figure(kg)} kg", "", "")
     return table
 
 
@@ -242,7 +170,7 @@ def _ledger(summary: Summary) -> Table:
     for name, usd in {**lines, "total": cost["usd_total"]}.items():
         share = usd / cost["usd_total"] if cost["usd_total"] else None
         per_mtok = usd / output * 1e6 if output else None
-        table.add_row(name, format_usd(usd), _usd(per_mtok), _percent(share))
+        table.add_row(name, format_usd(usd), dollars(per_mtok), percent(share))
     return table
 
 
@@ -274,8 +202,8 @@ def _price_assumptions(cost: Summary) -> Iterator[str]:
     if cost["basis"] == "own":
         yield (
             f"Hardware of {format_usd(cost['capex_usd'])} is written off over "
-            f"{terms['depreciation_years']:g} years, at {_percent(terms['cost_of_capital'])} cost of capital; "
-            f"{_percent(terms['network_storage_fraction'])} of the servers' price is for network and storage."
+            f"{terms['depreciation_years']:g} years, at {percent(terms['cost_of_capital'])} cost of capital; "
+            f"{percent(terms['network_storage_fraction'])} of the servers' price is for network and storage."
         )
         yield (
             f"Electricity costs {format_usd(terms['electricity_usd_per_kwh'])}/kWh, colocation "
@@ -295,45 +223,3 @@ def _bullets(lines: Iterable[str], style: str = "") -> Table:
     for line in lines:
         table.add_row("-", Text(line, style=style))
     return table
-
-
-# ---------------------------------------------------------------- numbers
-
-
-def _span_s(summary: Summary) -> float:
-    return summary["span"]["end_s"] - summary["span"]["start_s"]
-
-
-def _basis(summary: Summary) -> str:
-    return {"own": "owned hardware", "rent": "rented accelerators"}[summary["cost"]["basis"]]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _time(seconds: float | None) -> str:
-    return NONE if seconds is None else format_duration(seconds)
-
-
-def _usd(usd: float | None) -> str:
-    return NONE if usd is None else format_usd(usd)
-
-
-def _number(value: float | None) -> str:
-    return NONE if value is None else format_count(value)
-
-
-def _rate(capacity: Summary | None) -> str:
-    return NONE if capacity is None else f"{capacity['requests_per_s']:.3g}/s"
-
-
-def _percent(share: float | None) -> str:
-    """As percent with three digits; from 90 on rounded down, so that no share reaches a target by rounding."""
-    if share is None:
-        return NONE
-    percent = 100 * share
-    if not 90 <= percent < 100:
-        return f"{percent:.3g} %"
-    places = 100 if percent >= 99.9 else 10
-    return f"{math.floor(percent * places + 1e-6) / places:g} %"

@@ -16,7 +16,7 @@ def summary_of(name):
 
 
 def text_of(summary, width=WIDTH):
-    console = Console(width=width, highlight=False, no_color=True, legacy_windows=False)
+    console = Console(width=width, highlight=False, markup=False, no_color=True, legacy_windows=False)
     with console.capture() as capture:
         console.print(render(summary))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"

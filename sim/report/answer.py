@@ -1,0 +1,79 @@
+"""What a planner asks first, in a line each: are targets met, at what cost and power, what headroom is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sim.report.words import NONE, dollars, percent
+from sim.units import format_power, format_usd
+
+Summary = Mapping[str, Any]
+
+SLO_MET = 0.99
+"""Share of requests from which the answer says that targets are met."""
+ERRORS = {"ttft": "TTFT", "tpot": "TPOT", "throughput": "throughput"}
+"""Step-cost errors of a summary's pools, and their names."""
+
+
+def answers(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Lines of the answer, each with its name: targets, cost, margin, power, headroom, accuracy."""
+    yield "targets", _targets_met(summary)
+    cost = summary["cost"]
+    yield (
+        "cost",
+        f"{dollars(cost['usd_per_mtok_output'])} per million output tokens, {dollars(cost['usd_per_request'])} per "
+        f"request, {format_usd(cost['usd_per_hour'])} per hour",
+    )
+    if summary["revenue"] is not None:
+        yield "margin", _margin(summary)
+    power = summary["power"]
+    yield (
+        "power",
+        f"{format_power(power['it_w_mean'])} IT on average, {format_power(power['it_w_peak'])} at most, "
+        f"{format_power(power['site_w_mean'])} at the meter",
+    )
+    for group in summary["overload"]["groups"]:
+        yield "headroom", _headroom(summary, group)
+    yield "accuracy", _accuracy(summary)
+
+
+def _targets_met(summary: Summary) -> str:
+    share = summary["slo"]["attainment"]
+    if share is None:
+        return "none were given, or nothing arrived"
+    verdict = "met" if share >= SLO_MET else "MISSED"
+    return (
+        f"{verdict}: {percent(share)} of requests attain theirs, {summary['slo']['goodput_rps']:.3g} a second"
+    )
+
+
+def _margin(summary: Summary) -> str:
+    share = summary["margin_fraction"]
+    part = "" if share is None else f" ({percent(share)})"
+    return f"{format_usd(summary['margin'])}{part} on {format_usd(summary['revenue'])} of revenue"
+
+
+def _headroom(summary: Summary, group: Summary) -> str:
+    several = len(summary["overload"]["groups"]) > 1
+    of = f" for {group['model']}" if several else ""
+    if group["backlog_grows_per_s"]:
+        return f"none{of}: the backlog grows by {group['backlog_grows_per_s']:.3g} requests/s"
+    if group["load"] is None:
+        return f"not estimated{of} (static batching, or no arrivals over time)"
+    pools = [p for p in summary["pools"] if p["model"] == group["model"]]
+    missed = (summary["slo"]["attainment"] or 1.0) < SLO_MET
+    binds = ", ".join(dict.fromkeys(p["capacity"]["binds"] for p in pools))
+    return (
+        f"load is {percent(group['load'])} of about {group['capacity_rps']:.3g} requests/s{of}, where {binds} "
+        f"binds; targets {'break' if missed else 'may break'} sooner"
+    )
+
+
+def _accuracy(summary: Summary) -> str:
+    """The widest median errors of any pool's step cost."""
+    parts = []
+    for metric, label in ERRORS.items():
+        errors = [pool["step_cost"][f"{metric}_error"] for pool in summary["pools"]]
+        parts.append(f"{label} {NONE if None in errors else 'to ' + percent(max(errors))}")
+    return f"{', '.join(parts)} (median error of the step cost against measurements)"
