@@ -74,7 +74,7 @@ def _pools(scenario: Scenario, costs: Sequence[StepCost], groups: Mapping[str, i
         row["reserve_full"] = scheduler.kv_reserve == "full" or scheduler.kind == "static"
         row["kv_capacity"] = cost.memory.kv_capacity_tokens
         row["kv_admit"] = math.floor(cost.memory.kv_capacity_tokens * (1 - scheduler.kv_watermark))
-        for name in set(P.POOL.names) & set(StepCost.__dataclass_fields__):
+        for name in set(P.POOL.names or ()) & set(StepCost.__dataclass_fields__):
             row[name] = getattr(cost, name)
     first = 0
     for g in groups.values():  # a group's replicas stand side by side

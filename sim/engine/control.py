@@ -7,7 +7,7 @@ cell advances on its own, so cells run in threads and the result does not depend
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import simpy
@@ -57,7 +57,7 @@ def run_plans(
 
 def _report(
     env: simpy.Environment, cells: Sequence[Cell], every_s: float, progress: Progress
-) -> Iterator[simpy.Event]:
+) -> Generator[simpy.Event]:
     """Report progress while anything is left to happen; beyond the last arrival at a growing distance."""
     reports = 0
     while not all(cell.idle() for cell in cells):

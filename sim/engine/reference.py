@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import simpy
@@ -34,7 +35,18 @@ from sim.engine.plan import (
 from sim.metrics.histogram import bucket_of
 from sim.metrics.run import RunMetrics
 
-tick_of, seconds_of = clock.tick_of.py_func, clock.seconds_of.py_func
+Steps = Generator[simpy.Event, Any, None]
+"""What a SimPy process is."""
+
+
+def tick_of(time_s: float) -> int:
+    """The tick nearest to `time_s` [s]."""
+    return round(time_s * clock.TICKS_PER_S)
+
+
+def seconds_of(tick: float) -> float:
+    """`tick` as seconds."""
+    return tick / clock.TICKS_PER_S
 
 
 @dataclass(eq=False)
@@ -126,7 +138,7 @@ class Replica:
         self.wake: simpy.Event | None = None
         center.env.process(self.run())
 
-    def run(self) -> Iterator[simpy.Event]:
+    def run(self) -> Steps:
         center = self.center
         while True:
             if not self.queue and not self.running:
@@ -294,11 +306,12 @@ class DataCenter:
             else:
                 self.env.process(self.source(w))
 
-    def at(self, tick: int, kind: int, number: int) -> simpy.Event:
+    def at(self, tick: float, kind: int, number: int) -> simpy.Event:
         """An event in the total order (tick, kind, number), behind SimPy's own events of that tick."""
         event = self.env.event()
         event._ok, event._value = True, None
-        self.env.schedule(event, priority=((kind + 1) << 64) + int(number), delay=int(tick) - self.env.now)
+        priority: Any = ((kind + 1) << 64) + int(number)  # SimPy's own are 0 and 1
+        self.env.schedule(event, priority=priority, delay=int(tick) - self.env.now)
         return event
 
     def per_token(self, table: np.ndarray, beyond: str, p: int, tokens: int) -> float:
@@ -307,7 +320,7 @@ class DataCenter:
 
     # Demand.
 
-    def source(self, w: int) -> Iterator[simpy.Event]:
+    def source(self, w: int) -> Steps:
         """Open arrivals of workload `w`."""
         streams = np.zeros(len(self.plan.workloads), S.STREAM)
         ticks, numbers = np.zeros(S.CHUNK, np.int64), np.zeros(S.CHUNK, np.int64)
@@ -319,7 +332,7 @@ class DataCenter:
                 yield self.at(ticks[i], ARRIVE, call_id)
                 self.arrive(call_id, int(inputs[i]), int(outputs[i]))
 
-    def ask(self, w: int, tick: int) -> None:
+    def ask(self, w: int, tick: float) -> None:
         """A client of the closed workload `w` will ask at `tick`."""
         number = self.issued[w] * self.plan.cells + self.plan.cell
         self.issued[w] += 1
@@ -328,7 +341,7 @@ class DataCenter:
             lambda _: self.arrive(call_id, *(draw.tokens(self.plan, w, side, number) for side in (0, 1)))
         )
 
-    def ask_again(self, w: int, tick: int) -> None:
+    def ask_again(self, w: int, tick: float) -> None:
         workload = self.plan.workloads[w]
         at = tick + int(workload["think_tick"])
         if (
@@ -389,9 +402,10 @@ class DataCenter:
         self.ask_again(call.workload, tick_of(finish_s))
         if not call.measured:
             return
+        assert call.first_s is not None and call.admit_s is not None
         workload = self.plan.workloads[call.workload]
         outside_s = replica.pool["first_token_s"]
-        latency = {
+        latency: dict[int, float] = {
             S.TTFT: call.first_s - call.arrive_s + outside_s,
             S.E2E: finish_s - call.arrive_s + outside_s,
             S.QUEUE: max(call.admit_s - call.arrive_s, 0.0),
@@ -449,7 +463,7 @@ def run_reference(
     )
 
 
-def _report(env: simpy.Environment, every: int, progress: Callable[[float], None]) -> Iterator[simpy.Event]:
+def _report(env: simpy.Environment, every: int, progress: Callable[[float], None]) -> Steps:
     while env.peek() != float("inf"):
         yield env.timeout(every)
         progress(seconds_of(env.now))

@@ -6,6 +6,8 @@ HdrHistogram (G. Tene, hdrhistogram.org), without a logarithm.
 
 from __future__ import annotations
 
+# pyright: reportCallIssue=false, reportAttributeAccessIssue=false, reportPrivateImportUsage=false
+# (numba's types do not know all of its options)
 import math
 
 import numpy as np

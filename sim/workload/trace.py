@@ -6,10 +6,14 @@ import gzip
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, cast
 
 import numpy as np
 
 from sim.errors import ScenarioError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = {
     "azure": ("TIMESTAMP", "ContextTokens", "GeneratedTokens"),
@@ -48,12 +52,12 @@ def read_trace(path: str | Path, form: str = "auto") -> Trace:
     if form == "auto":
         form = _detect(path)
     frame = _frame(path, form)
-    arrival, given_input, given_output = (frame[c] for c in COLUMNS[form])
+    arrival, given_input, given_output = (cast("pd.Series", frame[c]) for c in COLUMNS[form])
     if len(arrival) == 0:
         raise ScenarioError(f"{path}: the trace has no requests")
     arrival_s = _seconds(path, arrival, form)
     order = np.argsort(arrival_s, kind="stable")
-    inputs, outputs = (_tokens(path, c.to_numpy())[order] for c in (given_input, given_output))
+    inputs, outputs = (_tokens(path, np.asarray(c))[order] for c in (given_input, given_output))
     return Trace(arrival_s[order] - arrival_s[order[0]], np.maximum(inputs, 1), outputs)
 
 
@@ -78,11 +82,11 @@ def _detect(path: Path) -> str:
     raise ScenarioError(f"{path}: not a trace of a known format; its first line has none of ({known})")
 
 
-def _open(path: Path):
+def _open(path: Path) -> TextIO:
     return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8")
 
 
-def _frame(path: Path, form: str):
+def _frame(path: Path, form: str) -> pd.DataFrame:
     import pandas as pd  # slow to import, and only traces need it
 
     columns = list(COLUMNS[form])
@@ -95,13 +99,14 @@ def _frame(path: Path, form: str):
             frame = pd.read_csv(path, usecols=columns)
     except (ValueError, KeyError, OSError) as error:
         raise ScenarioError(f"{path}: cannot be read as a {form} trace ({error})") from None
-    if frame.isna().any().any():
-        row = int(np.flatnonzero(frame.isna().any(axis=1))[0])
+    missing = np.asarray(frame.isna()).any(axis=1)
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0])
         raise ScenarioError(f"{path}: request {row + 1} lacks a value")
-    return frame
+    return cast("pd.DataFrame", frame)
 
 
-def _seconds(path: Path, column, form: str) -> np.ndarray:
+def _seconds(path: Path, column: pd.Series, form: str) -> np.ndarray:
     import pandas as pd
 
     try:

@@ -7,6 +7,8 @@ new directory.
 
 from __future__ import annotations
 
+# pyright: reportCallIssue=false, reportAttributeAccessIssue=false, reportPrivateImportUsage=false
+# (numba's types do not know all of its options)
 import contextlib
 import hashlib
 import os
