@@ -6,7 +6,7 @@ The stages that it strings together are imported when it runs, so that importing
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from sim.cost.types import StepCost
+    from sim.economics.prices import Prices
     from sim.metrics.moments import Moments
     from sim.metrics.observed import Observed
+    from sim.metrics.run import RunMetrics
+    from sim.scenario.arrivals import Arrivals
     from sim.scenario.pool import Pool
     from sim.scenario.schema import Scenario
     from sim.workload.trace import Trace
@@ -53,7 +56,8 @@ def run(
 
     engine: "kernel", or "simpy" for the slow reference engine.  log_requests: completed requests to keep.
     threads: cells to run at once (default: one per core).  progress: called with the simulated time reached [s].
-    Raises ScenarioError for a scenario that cannot run, Interrupted if the user stops it.
+    Raises ScenarioError for a scenario that cannot run, UserError for an unknown engine, Interrupted if the user
+    stops it.
     """
     from sim.economics.prices import prices_of
     from sim.engine.build import build_plans
@@ -62,6 +66,8 @@ def run(
     from sim.metrics.tables import requests_table, windows_table
     from sim.workload.demand import read_traces
 
+    if engine not in ENGINES:
+        raise UserError(Fault("engine", f'"{engine}" is not an engine', f"use one of {', '.join(ENGINES)}"))
     begun_s = time.perf_counter()
     prices = prices_of(scenario)
     traces = read_traces(scenario)
@@ -160,7 +166,9 @@ class _Clock:
         return f"stopped at {reached} of simulated time (requests arrive for {total})"
 
 
-def _observed(scenario: Scenario, costs, traces: Mapping[str, Trace], metrics) -> Observed:
+def _observed(
+    scenario: Scenario, costs: Sequence[StepCost], traces: Mapping[str, Trace], metrics: RunMetrics
+) -> Observed:
     from sim.metrics.moments import length_moments
     from sim.metrics.observed import Observed
 
@@ -175,7 +183,7 @@ def _observed(scenario: Scenario, costs, traces: Mapping[str, Trace], metrics) -
     )
 
 
-def _summary(observed: Observed, prices, engine: str) -> dict[str, Any]:
+def _summary(observed: Observed, prices: Prices, engine: str) -> dict[str, Any]:
     from sim.economics.ledger import money
     from sim.economics.usage import usage_of
     from sim.metrics.summary import summarise
@@ -194,7 +202,7 @@ def _summary(observed: Observed, prices, engine: str) -> dict[str, Any]:
     }
 
 
-def _arrivals_end_s(arrivals, scenario: Scenario, traces: Mapping[str, Trace]) -> float:
+def _arrivals_end_s(arrivals: Arrivals, scenario: Scenario, traces: Mapping[str, Trace]) -> float:
     """Until when requests arrive [s]."""
     if arrivals.process == "all-at-once":
         return 0.0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sim
-from sim.errors import Interrupted, ScenarioError
+from sim.errors import Interrupted, ScenarioError, UserError
 from sim.run import check, step_costs
 from tests.samples import small
 
@@ -253,6 +253,32 @@ def test_check_finds_faults_of_memory_and_of_prices_together():
         )
     assert {f.path for f in caught.value.faults} == {"pool[1].tensor_parallel", "pool[0].accelerator"}
     assert len(check(small())) == 2
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(UserError, match="use one of kernel, simpy"):
+        sim.run(small(), engine="warp")
+
+
+def test_a_batch_that_is_there_at_once_is_no_short_run():
+    made = small("warmup=0", "workload.0.arrivals={process='all-at-once', requests=50}")
+    made = made.model_copy(update={"workloads": made.workloads[:1], "pools": made.pools[:1]})
+    summary = sim.run(made).summary
+    assert summary["requests"]["completed"] == 50
+    assert summary["overload"]["growing"] is None
+    assert summary["overload"]["groups"][0]["load"] is None
+    assert not any("the run is short" in text for text in summary["warnings"])
+
+
+def test_a_trace_that_ends_within_the_warmup_leaves_nothing_to_count(tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text("arrival_s,input_tokens,output_tokens\n0,9,9\n1,9,9\n")
+    made = small(f"workload.0.arrivals={{process='trace', path='{path}'}}", "workload.0.lengths=trace")
+    made = made.model_copy(update={"workloads": made.workloads[:1], "pools": made.pools[:1]})
+    summary = sim.run(made).summary
+    assert summary["requests"]["arrived"] == 0
+    assert summary["overload"]["arrivals_s"] == 0
+    assert summary["overload"]["drain_s"] == 53
 
 
 def test_an_interrupted_run_says_how_far_it_got():

@@ -6,6 +6,10 @@ import math
 from dataclasses import dataclass
 
 
+NO_INTEREST = 1e-12
+"""Yearly cost of capital below which a straight line is the same to the last digit."""
+
+
 @dataclass(frozen=True)
 class YearlyCapital:
     """Of a purchase, each year [$/year]: its depreciation, and the cost of the capital on top of it."""
@@ -20,7 +24,7 @@ def annuity_factor(rate: float, years: float) -> float:
     r / (1 - (1 + r)^-n), and 1/n at r = 0 (capital recovery factor; Park, Contemporary Engineering Economics,
     6th ed., eq. 3.12).  rate: cost of capital [1/year].  years: useful life, above 0; need not be whole.
     """
-    if rate == 0:
+    if rate < NO_INTEREST:
         return 1 / years
     return rate / -math.expm1(-years * math.log1p(rate))
 

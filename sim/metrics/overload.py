@@ -37,7 +37,8 @@ class Backlog:
 
     offered_rps: arrivals [requests/s], None without a stretch of time.  grows_rps: how much of it stays behind, 0 if
     the fleet keeps up; None if there are too few windows to tell.  waiting_at_end: requests in queues as the last
-    arrived.  settled: whether the run is long enough, against the time on a replica, for batches to settle.
+    arrived.  settled: whether the run is long enough, against the time on a replica, for batches to settle
+    (if requests arrive over time at all).
     """
 
     offered_rps: float | None
@@ -54,7 +55,7 @@ def backlog(waiting: np.ndarray, *, window_s: float, arrived: int, service_s: fl
     """
     length_s = len(waiting) * window_s
     at_end = float(waiting[-1]) if len(waiting) else 0.0
-    settled = service_s <= SETTLED_SHARE * length_s
+    settled = not length_s or service_s <= SETTLED_SHARE * length_s
     judged = waiting[int(len(waiting) * SKIPPED) :]
     if len(judged) < BLOCKS:
         return Backlog(arrived / length_s if length_s else None, None, at_end, settled)

@@ -124,10 +124,11 @@ def _overload(observed: Observed) -> dict[str, Any]:
     models = dict.fromkeys(pool.model for pool in observed.scenario.pools)
     groups = [_group(observed, model) for model in models]
     grows = [g["backlog_grows_per_s"] for g in groups]
+    arrivals_end_s = max(observed.arrivals_end_s, observed.span.start_s)
     return {
         "growing": True if any(grows) else None if None in grows else False,
-        "arrivals_s": observed.arrivals_end_s - observed.span.start_s,
-        "drain_s": observed.span.end_s - observed.arrivals_end_s,
+        "arrivals_s": arrivals_end_s - observed.span.start_s,
+        "drain_s": observed.span.end_s - arrivals_end_s,
         "groups": groups,
     }
 

@@ -97,6 +97,7 @@ def test_too_few_windows_cannot_tell():
     nothing = backlog(np.zeros(0), window_s=10.0, arrived=5, service_s=1.0)
     assert nothing.offered_rps is None
     assert nothing.grows_rps is None
+    assert nothing.settled is True  # a batch, all there at once
 
 
 def test_a_run_shorter_than_its_requests_is_not_settled():
