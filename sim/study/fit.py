@@ -123,7 +123,7 @@ class Problem:
         )
 
 
-def solve(t: Tree, line: Linear, keep: np.ndarray | None = None, iterations: int = 30) -> Fit:
+def solve(t: Tree, line: Linear, keep: np.ndarray | None = None, iterations: int = 12) -> Fit:
     """The minimum for linear predictions, by iteratively reweighted least squares.
 
     keep: bool[N], residuals to use (default: all).
@@ -141,7 +141,7 @@ def solve(t: Tree, line: Linear, keep: np.ndarray | None = None, iterations: int
         gradient = (slope * w[:, None]).T @ residual + deviation / t.width**2
         move = np.linalg.solve(hessian, gradient)
         deviation = deviation - move
-        if np.abs(move).max() < 1e-4:
+        if np.abs(move).max() < 1e-3:
             break
     return Fit(t, deviation, np.linalg.inv(hessian))
 

@@ -19,6 +19,7 @@ from sim.catalog.accelerators import resolve_accelerator
 from sim.catalog.models import resolve_model
 from sim.catalog.types import Accelerator, Model
 from sim.cost.deployment import Deployment
+from sim.cost.memory import weight_bytes
 from sim.cost.stacks import resolve_stack
 from sim.study.rows import Case, first_number
 
@@ -148,8 +149,10 @@ def _deployment(
 ) -> tuple[Deployment, int, tuple[str, ...]]:
     """Deployment of one replica, replicas, and what was assumed."""
     notes: list[str] = []
-    sizes = _parallel_sizes(case, rule, chip)
     precision = rule.get("precision") or _precision(case.text["precision"], model)
+    if rule.get("fit_gpus") and case.number("tp") is None and "replica_gpus" not in rule:
+        rule = {**rule, "replica_gpus": _fewest_gpus(model, chip, precision)}
+    sizes = _parallel_sizes(case, rule, chip)
     if not re.search(r"\d", case.text["precision"]):
         notes.append("precision is blank: 16 bits")
     stack = rule.get("stack")
@@ -191,11 +194,20 @@ def _parallel_sizes(case: Case, rule: Mapping[str, Any], chip: Accelerator) -> d
     if tp is None:
         tp, pp = _described(note.get("parallelism", ""), gpus, pp)
     pp = pp or 1
-    sizes = {"tp": int(tp), "pp": int(pp), "adp": int(max(adp, 1)), "ep": int(max(ep, 1))}
+    sizes = {k: max(1, int(v)) for k, v in (("tp", tp), ("pp", pp), ("adp", adp), ("ep", ep))}
     group = sizes["tp"] * sizes["adp"]
     if group % sizes["ep"]:
         sizes["ep"] = math.gcd(group, sizes["ep"])
     return sizes
+
+
+def _fewest_gpus(model: Model, chip: Accelerator, precision: str) -> int:
+    """The fewest accelerators, a power of two, whose memory the weights fill to three quarters at most."""
+    for gpus in (1, 2, 4, 8):
+        held = weight_bytes(model, Deployment(precision=precision, tensor_parallel=gpus))
+        if held < 0.75 * chip.memory_bytes:
+            return gpus
+    return 16
 
 
 def _described(words: str, gpus: int, pp: float | None) -> tuple[float, float]:

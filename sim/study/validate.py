@@ -151,8 +151,8 @@ def _answer(row: Row, reading: Reading, known: Mapping[str, float] | str) -> Ans
     why = ""
     if math.isnan(value):
         why = f'metric "{row.metric}" is not one that this way of measuring predicts'
-    elif row.value <= 0:
-        why = "the measured value is zero: nothing was measured"
+    elif not 0 < row.value < math.inf:
+        why = "the measured value is zero or no number: nothing was measured"
     return Answer(row, reading, value, why)
 
 

@@ -124,7 +124,8 @@ def plot(found: Sequence[Answer], path: Path) -> None:
         axis.set_title(kind)
         axis.set_xlabel("measured [ms, tokens/s]")
         axis.set_ylabel("predicted")
-        axis.legend(fontsize=7)
+        if part:
+            axis.legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)

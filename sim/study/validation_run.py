@@ -12,6 +12,7 @@ from sim.study.calibrate import Progress, calibrate, calibrate_stack
 from sim.study.calibration_file import write
 from sim.study.held_out import summary
 from sim.study.validate import answers, read_files
+from sim.study.validation_readme import readme
 
 
 def run_calibration(
@@ -36,6 +37,8 @@ def run_calibration(
         R.write_tables(given, folder)
         left_out = summary(found.held_out)
         R.write_rows(left_out, folder / "cross_validation.csv")
+        page = readme(given, left_out, date, " ".join(Path(p).name for p in paths))
+        (folder / "README.md").write_text(page, encoding="utf-8")
         R.plot(given, folder / "predicted_against_measured.png")
         R.plot_held_out(left_out, R.in_sample_medians(given), folder / "in_sample_and_left_out.png")
     return tables["calibration"]
