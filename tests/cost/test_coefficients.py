@@ -55,7 +55,7 @@ def test_generations_inherit_what_they_do_not_state():
     ada, other = (coefficients(g, "vllm-2025", "bf16") for g in ("ada", "never-heard-of"))
     assert ada.coefficients.dense_flops == other.coefficients.dense_flops
     assert ada.coefficients.resident_power > other.coefficients.resident_power
-    assert coefficients("turing", "vllm-2024", "fp16").coefficients.base_power == 0.17
+    assert coefficients("turing", "vllm-2024", "fp16", PRIOR).coefficients.base_power == 0.17
 
 
 @pytest.mark.parametrize("catalog", [PRIOR, None])

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from sim.cost.calibration import prior_catalog
 from sim.cost.coefficients import coefficients
 from sim.cost.power import energy
 from tests.cost.examples import DEEPSEEK_V3, H100, LLAMA_70B, MIXTRAL
 
-FITTED = coefficients("hopper", "vllm-2025", "bf16")
+FITTED = coefficients("hopper", "vllm-2025", "bf16", prior_catalog())
 
 
 def test_h100_joules_by_hand():

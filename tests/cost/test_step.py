@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.cost.coefficients import coefficients
+from sim.cost.calibration import prior_catalog
+from sim.cost.coefficients import coefficients, stacks
 from sim.cost.deployment import Deployment
-from sim.cost.step import step_cost
+from sim.cost.step import fitted_for, step_cost
 from sim.cost.types import StepCost
 from sim.errors import CatalogError, ScenarioError
 from tests.cost.examples import A100, DEEPSEEK_V3, H100, HYBRID, LLAMA_8B, LLAMA_70B, MIXTRAL
@@ -16,7 +17,11 @@ TP4 = Deployment(tensor_parallel=4)
 
 
 def cost(model=LLAMA_70B, chip=H100, deployment=TP4, **limits) -> StepCost:
-    return step_cost(model, chip, deployment, **{"max_batch": 256, "max_step_tokens": 2048, **limits})
+    """Under the uncalibrated coefficients, which numbers worked by hand can rely on."""
+    given = {"max_batch": 256, "max_step_tokens": 2048, **limits}
+    if "fitted" not in given and deployment.stack in stacks():
+        given["fitted"] = fitted_for(chip, deployment, prior_catalog())
+    return step_cost(model, chip, deployment, **given)
 
 
 def decode_s(c: StepCost, n: int, context: float) -> float:
