@@ -76,6 +76,8 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
-        tables = isinstance(old, Mapping) and isinstance(value, Mapping) and "v" not in value
-        merged[key] = _merge(old, value) if tables else value
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and "v" not in value:
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
     return merged

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -86,7 +87,11 @@ def kv_j(s: Setting, e: Energy) -> float:
     return moved * e.byte_j + s.attention.decode_token * e.attention_flop_j
 
 
-def soft_limit_w(power_w: float, tdp_w: float) -> float:
+@overload
+def soft_limit_w(power_w: float, tdp_w: float) -> float: ...
+@overload
+def soft_limit_w(power_w: np.ndarray, tdp_w: float) -> np.ndarray: ...
+def soft_limit_w(power_w, tdp_w):
     """What a board draws that its work would make draw `power_w`, given its limit `tdp_w` [W].
 
     TDP (x^-5 + 1)^(-1/5) with x = power_w / tdp_w: the soft limit that ML.ENERGY's rows show, close to the

@@ -87,7 +87,7 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
     """One replica of step cost `cost`, and the share of the protocol's load that falls to it."""
     pools = np.zeros(1, P.POOL)
     pool = pools[0]
-    for name in set(P.POOL.names) & set(StepCost.__dataclass_fields__):
+    for name in set(P.POOL.names or ()) & set(StepCost.__dataclass_fields__):
         pool[name] = getattr(cost, name)
     pool["replicas"] = 1
     pool["scheduler"] = _SCHEDULER[protocol.scheduler]

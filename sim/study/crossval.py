@@ -72,7 +72,7 @@ def _fold(
     else:
         logs = problem.logs(fitted.deviation)[which]
     stacks = {o.place.stack for o, out in zip(problem.seen, held, strict=True) if not out}
-    predicted = pool.predict(logs, which)
+    predicted = pool.predict(logs, which.tolist())
     return [
         HeldOut(problem.seen[i], kind, name, p, problem.seen[i].place.stack in stacks)
         for i, p in zip(which, predicted, strict=True)

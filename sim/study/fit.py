@@ -8,7 +8,7 @@ Rows of one group (stack, chip, model) share their oddities, so R of them count 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,7 +67,8 @@ def base_logs(places: Sequence[Place], names: Sequence[str], catalog: Catalog) -
 def group_weights(seen: Sequence[Observation]) -> np.ndarray:
     """Weight of each observation: those of a group of R rows and n observations share R^0.6 / n."""
     groups = [_group(o) for o in seen]
-    rows, count = Counter(), Counter()
+    rows: dict[tuple, float] = defaultdict(float)
+    count: Counter[tuple] = Counter()
     for g, o in zip(groups, seen, strict=True):
         rows[g] += sum(o.rows)
         count[g] += len(o.rows)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -146,7 +146,7 @@ class Pool:
         if self.pool is not None:
             self.pool.terminate()
 
-    def predict(self, logs: np.ndarray, which: Sequence[int] | None = None) -> list[np.ndarray]:
+    def predict(self, logs: np.ndarray, which: Iterable[int] | None = None) -> list[np.ndarray]:
         """ln predictions; logs: float64[observations, names], rows in the order of `which` (default: all)."""
         which = range(len(self.seen)) if which is None else which
         return self._map(_predict, [(i, row) for i, row in zip(which, logs, strict=True)])

@@ -259,7 +259,7 @@ def _protocol(case: Case, rule: Mapping[str, Any], replicas: int) -> tuple[Proto
     if kind == "static" and output_len is None and any("ttft" in r.metric for r in case.rows):
         output_len = 1.0
     missing = [n for n, v in (("input_len", input_len), ("output_len", output_len)) if v is None]
-    if missing:
+    if input_len is None or output_len is None:
         raise _NoAnswer(f"{' and '.join(missing)} not stated, and no known workload of this source")
     size = _size(case, kind)
     return (

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.study.held_out import metric_kind
+from sim.study.setup import Reading
 from sim.study.validate import Answer, by, errors
 
 PAIRS = (("B200", "H100"), ("H200", "H100"), ("H100", "A100"), ("A100", "V100"))
@@ -19,8 +20,10 @@ def write_tables(found: Sequence[Answer], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     read = [a for a in found if a.reading is not None]
     _write(folder / "by_source.csv", _errors_by(found, lambda a: a.row.text["source"], "source"))
-    _write(folder / "by_generation.csv", _errors_by(read, lambda a: a.reading.chip.generation, "generation"))
-    _write(folder / "by_stack.csv", _errors_by(read, lambda a: a.reading.setup.deployment.stack, "stack"))
+    _write(
+        folder / "by_generation.csv", _errors_by(read, lambda a: _reading(a).chip.generation, "generation")
+    )
+    _write(folder / "by_stack.csv", _errors_by(read, lambda a: _reading(a).setup.deployment.stack, "stack"))
     _write(folder / "worst.csv", worst_rows(found))
     _write(folder / "unanswered.csv", _unanswered(found))
     _write(folder / "generations.csv", generation_ratios(found))
@@ -35,9 +38,9 @@ def worst_rows(found: Sequence[Answer], count: int = 10) -> list[dict[str, Any]]
     """The rows with the largest errors, one of each configuration."""
     worst, seen = [], set()
     for a in sorted((a for a in found if not a.why), key=lambda a: -a.ape):
-        if a.reading.setup in seen:
+        if _reading(a).setup in seen:
             continue
-        seen.add(a.reading.setup)
+        seen.add(_reading(a).setup)
         text = a.row.text
         names = ("source", "accelerator", "model", "framework", "tp", "batch_or_concurrency")
         worst.append(
@@ -46,7 +49,7 @@ def worst_rows(found: Sequence[Answer], count: int = 10) -> list[dict[str, Any]]
                 "metric": a.row.metric,
                 "measured": a.row.value,
                 "predicted": _short(a.predicted),
-                "fitted_to": "no" if a.reading.unfit else "yes",
+                "fitted_to": "no" if _reading(a).unfit else "yes",
             }
         )
         if len(worst) == count:
@@ -61,10 +64,10 @@ def generation_ratios(found: Sequence[Answer]) -> list[dict[str, Any]]:
         if a.why or metric_kind(a.row.metric) == "energy":
             continue
         text = a.row.text
-        same = (text["source"], a.reading.model.name, a.row.metric, text["precision"])
+        same = (text["source"], _reading(a).model.name, a.row.metric, text["precision"])
         load = (text["batch_or_concurrency"], text["input_len"], text["tp"], text["num_gpus"])
         task = a.row.notes.get("task", "")
-        cells.setdefault((*same, *load, task, _output(a)), {})[a.reading.chip.name] = a
+        cells.setdefault((*same, *load, task, _output(a)), {})[_reading(a).chip.name] = a
     rows = []
     for newer, older in PAIRS:
         groups: dict[tuple, list[tuple[float, float]]] = {}
@@ -76,6 +79,11 @@ def generation_ratios(found: Sequence[Answer]) -> list[dict[str, Any]]:
                 groups.setdefault(key[:3], []).append(pair)
         rows += [_ratio_row(newer, older, key, pairs) for key, pairs in sorted(groups.items())]
     return rows
+
+
+def _reading(a: Answer) -> Reading:
+    assert a.reading is not None, "only rows with a setup are asked for one"
+    return a.reading
 
 
 def _output(a: Answer) -> str:
@@ -110,7 +118,7 @@ def plot(found: Sequence[Answer], path: Path) -> None:
     good = [a for a in found if not a.why]
     for axis, kind in zip(axes.flat, kinds, strict=True):
         part = [a for a in good if metric_kind(a.row.metric) == kind]
-        for generation, some in sorted(by(part, lambda a: a.reading.chip.generation).items()):
+        for generation, some in sorted(by(part, lambda a: _reading(a).chip.generation).items()):
             axis.loglog(
                 [a.row.value for a in some],
                 [a.predicted for a in some],
