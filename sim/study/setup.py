@@ -6,13 +6,10 @@ Nothing is guessed silently: what the source leaves open is filled from `data/so
 
 from __future__ import annotations
 
-import functools
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
 from typing import Any
 
 from sim.catalog.accelerators import resolve_accelerator
@@ -22,18 +19,8 @@ from sim.cost.deployment import Deployment
 from sim.cost.memory import weight_bytes
 from sim.cost.stacks import resolve_stack
 from sim.study.rows import Case, first_number
+from sim.study.source_rules import cache_precision, rules_for, weight_precision
 
-_PRECISIONS = (
-    (r"mxfp4", "mxfp4"),
-    (r"nvfp4|fp4", "fp4"),
-    (r"w4a16|int4|gptq|awq|4.?bit", "int4"),
-    (r"w8a16|weight = int8", "w8a16"),
-    (r"w8a8|smoothquant|int8", "int8"),
-    (r"weight = fp16", "bf16"),
-    (r"fp8", "fp8"),
-    (r"16", "bf16"),
-)
-_KV = re.compile(r"kv cache = (\w+)|(\w+)kv|kv[ _-]?(fp8|int8|fp16|bf16)", re.IGNORECASE)
 _COUNT = re.compile(r"^(\d+) ?x ?\D")
 
 
@@ -114,7 +101,7 @@ def read(case: Case) -> Reading | Unanswered:
 
 
 def _read(case: Case) -> Reading:
-    rule, assumed = _rules_for(case)
+    rule, assumed = rules_for(case)
     if rule.get("unanswered"):
         raise _NoAnswer(rule["unanswered"])
     if "kind" not in rule:
@@ -149,7 +136,7 @@ def _deployment(
 ) -> tuple[Deployment, int, tuple[str, ...]]:
     """Deployment of one replica, replicas, and what was assumed."""
     notes: list[str] = []
-    precision = rule.get("precision") or _precision(case.text["precision"], model)
+    precision = rule.get("precision") or weight_precision(case.text["precision"], model)
     if rule.get("fit_gpus") and case.number("tp") is None and "replica_gpus" not in rule:
         rule = {**rule, "replica_gpus": _fewest_gpus(model, chip, precision)}
     sizes = _parallel_sizes(case, rule, chip)
@@ -163,7 +150,7 @@ def _deployment(
             notes.append(found.note)
     deployment = Deployment(
         precision=precision,
-        kv_precision=_kv(case.text["precision"], rule),
+        kv_precision=cache_precision(case.text["precision"], rule),
         tensor_parallel=sizes["tp"],
         pipeline_parallel=sizes["pp"],
         attention_data_parallel=sizes["adp"],
@@ -224,22 +211,6 @@ def _count(case: Case) -> int | None:
     """The count in "8x H100"."""
     hit = _COUNT.match(case.text["accelerator"])
     return int(hit[1]) if hit else None
-
-
-def _precision(text: str, model: Model) -> str:
-    plain = text.lower()
-    name = next((name for pattern, name in _PRECISIONS if re.search(pattern, plain)), "bf16")
-    if name == "fp4" and model.native_precision == "mxfp4":
-        return "mxfp4"
-    return name
-
-
-def _kv(text: str, rule: Mapping[str, Any]) -> str:
-    if "kv_precision" in rule:
-        return rule["kv_precision"]
-    hit = _KV.search(text)
-    name = next((g for g in hit.groups() if g), "bf16").lower() if hit else "bf16"
-    return name if name in ("fp8", "int8") else "bf16"
 
 
 def _date(case: Case) -> str:
@@ -338,37 +309,6 @@ def _max_batch(rule: Mapping[str, Any], kind: str, size: float, replicas: int) -
         needed = math.ceil(size / replicas)
         return max(1, needed if kind != "closed" else min(needed - int(rule.get("waiting", 0)), most))
     return 1 if kind == "serial" else most
-
-
-def _rules_for(case: Case) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What all matching rules set, later over earlier, and their assumptions."""
-    text = case.text
-    seen = {
-        **{k: text[k] for k in ("source", "framework", "scenario", "model", "accelerator", "precision")},
-        "path": text["url_or_repo_path"],
-        "notes": case.notes[""],
-        "gpus": text["num_gpus"],
-        "output": text["output_len"],
-        "load": text["batch_or_concurrency"],
-    }
-    values: dict[str, Any] = {}
-    assumed: dict[str, None] = {}
-    for patterns, sets in _rules():
-        if all(p.search(seen[k]) for k, p in patterns):
-            values.update(sets)
-            if "assumption" in sets:
-                assumed[sets["assumption"]] = None
-    return values, tuple(assumed)
-
-
-@functools.cache
-def _rules() -> tuple[tuple[tuple[tuple[str, re.Pattern], ...], dict[str, Any]], ...]:
-    text = resources.files("sim.study").joinpath("data/sources.toml").read_text(encoding="utf-8")
-    found = []
-    for rule in tomllib.loads(text)["rule"]:
-        patterns = tuple((k, re.compile(p, re.IGNORECASE)) for k, p in rule["when"].items())
-        found.append((patterns, {k: v for k, v in rule.items() if k != "when"}))
-    return tuple(found)
 
 
 def with_stack(setup: Setup, stack: str) -> Setup:
