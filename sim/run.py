@@ -113,18 +113,21 @@ def _step_cost(pool: Pool, lengths: list[Moments]) -> StepCost:
     from sim.catalog.accelerators import accelerator
     from sim.catalog.models import model
     from sim.cost.deployment import Deployment
+    from sim.cost.limit import power_limited
     from sim.cost.step import step_cost
 
     contexts = [m.input + m.output / 2 for m in lengths]
-    names = Deployment.__dataclass_fields__
-    return step_cost(
+    context = sum(contexts) / len(contexts) if contexts else TYPICAL_CONTEXT
+    chip = accelerator(pool.accelerator)
+    cost = step_cost(
         model(pool.model),
-        accelerator(pool.accelerator),
-        Deployment(**{name: getattr(pool, name) for name in names}),
+        chip,
+        Deployment(**{name: getattr(pool, name) for name in Deployment.__dataclass_fields__}),
         max_batch=pool.scheduler.max_batch,
         max_step_tokens=pool.scheduler.token_budget,
-        typical_context=sum(contexts) / len(contexts) if contexts else TYPICAL_CONTEXT,
+        typical_context=context,
     )
+    return power_limited(cost, chip.tdp_w, context)
 
 
 def check(scenario: Scenario) -> tuple[StepCost, ...]:
