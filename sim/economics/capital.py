@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-
 NO_INTEREST = 1e-12
 """Yearly cost of capital below which a straight line is the same to the last digit."""
 
