@@ -14,7 +14,10 @@ AZURE = """TIMESTAMP,ContextTokens,GeneratedTokens
 2023-11-16 18:17:04.0319600,3180,8
 2023-11-16 18:17:05.9799600,0,27
 """
-BURST = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,472,18,490,log\n45,GPT-4,1087,230,1317,log\n"
+BURST = """Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
+5,ChatGPT,472,18,490,log
+45,GPT-4,1087,230,1317,log
+"""
 MOONCAKE = """{"timestamp": 0, "input_length": 6758, "output_length": 500, "hash_ids": [0, 1]}
 {"timestamp": 1500, "input_length": 7319, "output_length": 490, "hash_ids": [0, 2]}
 """
