@@ -114,19 +114,23 @@ def _step_cost(pool: Pool, lengths: list[Moments]) -> StepCost:
     from sim.catalog.models import model
     from sim.cost.deployment import Deployment
     from sim.cost.limit import power_limited
+    from sim.cost.silicon import silicon_cost
     from sim.cost.step import step_cost
 
     contexts = [m.input + m.output / 2 for m in lengths]
     context = sum(contexts) / len(contexts) if contexts else TYPICAL_CONTEXT
-    chip = accelerator(pool.accelerator)
+    chip, served = accelerator(pool.accelerator), model(pool.model)
+    deployment = Deployment(**{name: getattr(pool, name) for name in Deployment.__dataclass_fields__})
     cost = step_cost(
-        model(pool.model),
+        served,
         chip,
-        Deployment(**{name: getattr(pool, name) for name in Deployment.__dataclass_fields__}),
+        deployment,
         max_batch=pool.scheduler.max_batch,
         max_step_tokens=pool.scheduler.token_budget,
         typical_context=context,
     )
+    if pool.cost_model == "silicon":
+        cost = silicon_cost(cost, served, chip, deployment, typical_context=context)
     return power_limited(cost, chip.tdp_w, context)
 
 

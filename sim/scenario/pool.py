@@ -126,6 +126,12 @@ class Pool(Table):
         description="Serving software, whose measured overheads and efficiencies apply.",
         examples=["vllm-2025"],
     )
+    cost_model: Literal["mechanistic", "silicon"] = Field(
+        default="mechanistic",
+        description="Where step times come from. mechanistic: shapes, datasheets and calibrated coefficients, "
+        "for every accelerator and model. silicon: NVIDIA's measured kernel times, where they cover the pool "
+        "(needs pip install 'datacenter-sim[silicon]').",
+    )
     memory_fraction: Number = Field(
         default=0.9,
         gt=0,
