@@ -12,7 +12,7 @@ of the kernels of serving stacks and adds them up to whole steps without a netwo
 The prefill differences compare equal numbers of tokens, so only attention's work differs. sequence_s may be below zero
 where token_s holds the launch of prefill attention that decoding lacks; decode steps add up to the package's answer.
 Host time, admission, latency outside the engine, memory and energy stay the mechanistic model's: the package has
-no host time, and its tables of these systems hold no energy.
+no host time, and its energies of these systems are zero.
 """
 
 from __future__ import annotations
@@ -85,6 +85,9 @@ _MODES: Mapping[str, tuple[str, str]] = {
 }
 """Kernels of dense layers and of experts by precision; fp16 and bf16 take equally long."""
 _CACHE = {"bf16": "bfloat16", "fp16": "bfloat16", "fp8": "fp8", "int8": "int8"}
+
+TPOT_ERROR, TTFT_ERROR = 0.09, 0.194
+"""Median errors over 1,215 public measurements of each (results/validation/silicon.csv, docs/silicon.md)."""
 
 PROMPT = 256
 """Prompts that the token tables are read at [tokens]: short, so that attention is little of them."""
@@ -281,9 +284,9 @@ def _grid(end: int) -> list[int]:
 
 
 def _knowledge(base: Knowledge, request: _Request) -> Knowledge:
-    """Kernels are measured; the errors of the mechanistic model's cross-validation do not speak of them."""
+    """Kernels are measured; the errors are those of this backend, not of the mechanistic model."""
     note = (
         f"kernel times measured by NVIDIA (aiconfigurator-core, {request.system}, {request.backend}); host time, "
         "memory and energy from the mechanistic model"
     )
-    return Knowledge(basis="measured", stack=base.stack, note=note)
+    return Knowledge("measured", base.stack, note, tpot_error=TPOT_ERROR, ttft_error=TTFT_ERROR)
