@@ -1,6 +1,7 @@
 """All benchmarks: `python -m benchmarks`; figures go to results/benchmarks/."""
 
-from benchmarks import scale, speed
+from benchmarks import scale, speed, truth
 
+truth.main()
 speed.main()
 scale.main()

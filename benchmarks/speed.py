@@ -76,7 +76,9 @@ def main() -> None:
     results["reference"] = reference_rps(16, 20_000)
     results["simpy_events_per_s"] = simpy_events_per_s()
     ratio = results["kernel"][128] / results["reference"]
-    print(f"reference: {results['reference']:,.0f} requests/s; SimPy: {results['simpy_events_per_s']:,.0f} events/s")
+    print(
+        f"reference: {results['reference']:,.0f} requests/s; SimPy: {results['simpy_events_per_s']:,.0f} events/s"
+    )
     others = Table("simulator", "requests/s")
     others.add("this kernel, 128 replicas", results["kernel"][128])
     others.add("this project's SimPy reference, 16 replicas", results["reference"])
