@@ -142,36 +142,21 @@ static void remove_at(int64_t *heap, int64_t count, int64_t i) {
     else sift_down(heap, count - 1, i, last);
 }
 
-SMALL int64_t leaves_of(int64_t entries) { return (entries - 8) >> 3; }
-
-SMALL int64_t first_of(const int64_t *tree, int64_t entries) {
-    int64_t leaves = leaves_of(entries), offset = 0, i = 0;
-    for (;;) {
-        const int64_t *line = tree + offset + 8 * i;
-        int64_t best = 0, least = line[0];
-        for (int64_t k = 1; k < 8; k++)
-            if (line[k] < least) best = k, least = line[k];
-        i = 8 * i + best;
-        if (offset == leaves) return i;
-        offset = 8 * offset + 8;
-    }
-}
+SMALL int64_t first_of(const int64_t *tree, int64_t entries) { return tree[entries / 3 + 1]; }
 
 SMALL void update(int64_t *tree, int64_t entries, int64_t i, int64_t key) {
-    int64_t offset = leaves_of(entries);
-    tree[offset + i] = key;
-    while (offset > 0) {
-        const int64_t *line = tree + offset + (i & ~(int64_t)7);
-        int64_t least = line[0];
-        for (int64_t k = 1; k < 8; k++) least = min_i(least, line[k]);
-        offset = leaves_of(offset);
-        i >>= 3;
-        if (tree[offset + i] == least) return;
-        tree[offset + i] = least;
+    int64_t size = entries / 3, best = i, *winner = tree + size;
+    tree[i] = key;
+    for (int64_t node = size + i; node > 1; node >>= 1) {
+        int64_t sibling = winner[node ^ 1], rival = tree[sibling];
+        bool lost = rival < key + (node & 1);
+        best = lost ? sibling : best;
+        key = lost ? rival : key;
+        winner[node >> 1] = best;
     }
 }
 
-SMALL int64_t key_at(const State *st, int64_t r) { return st->events.at[leaves_of(st->events.size[0]) + r]; }
+SMALL int64_t key_at(const State *st, int64_t r) { return st->events.at[r]; }
 
 PART int64_t next_replica(const State *st) { return first_of(st->events.at, st->events.size[0]); }
 
@@ -542,6 +527,7 @@ PART void end(const Plan *plan, State *st, int64_t r) {
     const Pool *pool = &plan->pools.at[replica->pool];
     int64_t steps = replica->segment_steps, ended = 0;
     int64_t *row = st->finishing.at + r * st->finishing.size[1];
+    __builtin_prefetch(&st->calls.at[row[0] & CALL_MASK]);
     book_segment(plan, st, replica, pool);
     if (replica->batch > 0) replica->steps += steps;
     double emitted = (double)(replica->batch * steps);

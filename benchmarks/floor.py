@@ -38,7 +38,16 @@ from sim.metrics import histogram
 Advance = Callable[[Plan, State, int], int]
 
 SOURCE = Path(__file__).with_name("floor.c")
-FLAGS = ("-std=gnu11", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra")
+FLAGS = (
+    "-std=gnu11",
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-split-paths",
+    "-Wall",
+    "-Wextra",
+)
 """Contraction is off because LLVM does not contract numba's code either: the results are to be the same."""
 TOLERANCE = 1e-12
 ROUNDS = 5

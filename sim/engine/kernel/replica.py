@@ -12,6 +12,7 @@ import math
 from sim.engine.kernel import heap, tournament
 from sim.engine.kernel.clock import BEGIN, END, NEVER, key_of, seconds_of, tick_of
 from sim.engine.kernel.jit import inlined, shared
+from sim.engine.kernel.prefetch import prefetch
 from sim.engine.kernel.record import completed, spread, waited, window_of
 from sim.engine.kernel.spawned import spawn
 from sim.engine.plan import CLOSED, LEAST_OUTSTANDING, PREFILL_FIRST, STATIC
@@ -308,6 +309,8 @@ def end(plan, st, r):
     p = replica.pool
     pool = plan.pools[p]
     steps = replica.segment_steps
+    row = st.finishing[r]
+    prefetch(st.calls, row[0] & _CALL_MASK)  # what ends is likely to be long out of the cache
     _book_segment(plan, st, replica, pool, steps)
     if replica.batch > 0:
         replica.steps += steps
@@ -316,7 +319,6 @@ def end(plan, st, r):
     if pool.reserve_full == 0:
         replica.kv += emitted
     ended = 0
-    row = st.finishing[r]
     while replica.decoding > 0 and (row[0] >> CALL_BITS) <= replica.steps:
         c = heap.pop(row, replica.decoding) & _CALL_MASK
         replica.decoding -= 1

@@ -22,6 +22,6 @@ def test_first_is_the_lowest_index_of_the_smallest_key(count, changes):
         assert tournament.first(tree) == int(np.argmin(keys))
 
 
-@pytest.mark.parametrize(("count", "size"), [(1, 8), (8, 8), (9, 72), (64, 72), (65, 584)])
-def test_size_is_of_whole_levels(count, size):
+@pytest.mark.parametrize(("count", "size"), [(1, 6), (2, 6), (3, 12), (64, 192), (65, 384)])
+def test_size_is_of_a_full_tree(count, size):
     assert tournament.size_for(count) == size
