@@ -97,7 +97,10 @@ def main() -> None:
         others.markdown(),
     ]
     if floor.available():
-        pairs = {replicas: floor.compare(plans(replicas, 400_000)[0]) for replicas in (16, 128, 1024, 4096)}
+        pairs = {
+            r: floor.compare(plan)
+            for r, plan in zip(floor.SIZES, floor.sized_plans(floor.SIZES), strict=True)
+        }
         results["floor"] = pairs
         table = Table("replicas", "kernel requests/s", "C requests/s", "time, kernel / C (median of pairs)")
         for replicas, pair in pairs.items():
