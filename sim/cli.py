@@ -131,7 +131,7 @@ def _run(scenario: Scenario, engine: str, log_requests: int, target: Path | None
         from sim.engine.kernel.jit import is_compiled
 
         if not is_compiled():
-            _say("compiling the kernel for this machine (once, about 20 s)")
+            _say("compiling the kernel for this machine (once, about half a minute)")
     try:
         with _progress(scenario.name, scenario.duration_s) as report:
             return run(scenario, engine=engine, log_requests=log_requests, progress=report)
