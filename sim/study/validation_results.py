@@ -116,6 +116,8 @@ def plot(found: Sequence[Answer], path: Path) -> None:
     kinds = ("tpot", "ttft", "latency", "throughput")
     figure, axes = plt.subplots(2, 2, figsize=(10, 10))
     good = [a for a in found if not a.why]
+    generations = sorted({_reading(a).chip.generation for a in good})
+    colors = {name: f"C{i}" for i, name in enumerate(generations)}
     for axis, kind in zip(axes.flat, kinds, strict=True):
         part = [a for a in good if metric_kind(a.row.metric) == kind]
         for generation, some in sorted(by(part, lambda a: _reading(a).chip.generation).items()):
@@ -125,13 +127,15 @@ def plot(found: Sequence[Answer], path: Path) -> None:
                 ".",
                 ms=3,
                 alpha=0.5,
+                color=colors[generation],
                 label=generation,
             )
         ends = [min(a.row.value for a in part), max(a.row.value for a in part)] if part else [1, 10]
         axis.plot(ends, ends, "k-", lw=0.8)
         axis.set_title(kind)
-        axis.set_xlabel("measured [ms, tokens/s]")
-        axis.set_ylabel("predicted")
+        unit = "tokens/s" if kind == "throughput" else "ms"
+        axis.set_xlabel(f"measured [{unit}]")
+        axis.set_ylabel(f"predicted [{unit}]")
         if part:
             axis.legend(fontsize=7)
     figure.tight_layout()
