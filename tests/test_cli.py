@@ -229,7 +229,9 @@ def test_an_interrupted_run_leaves_nothing(scenario, tmp_path, monkeypatch):
 
 
 ANNOUNCED = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs are started with it ignored
 sys.path.insert(0, sys.argv.pop(1))
 from sim import cli
 from sim.run import run
