@@ -608,7 +608,6 @@ int64_t floor_advance(const Plan *plan, State *st, int64_t until_tick) {
         int64_t arrival_tick = st->scalars.at[NEXT_TICK], arrival = key_of(arrival_tick, ARRIVE);
         if (min_i(event, arrival) >= until) return REACHED;
         if (event < arrival) {
-            st->scalars.at[NOW_TICK] = event >> 2;
             if ((event & 3) == END) {
                 if (window_of(plan, st->replicas.at[r].end_s) >= windows) return NEED_WINDOWS;
                 end(plan, st, r);
@@ -618,7 +617,6 @@ int64_t floor_advance(const Plan *plan, State *st, int64_t until_tick) {
         } else {
             if (st->scalars.at[FREE_HEAD] == NONE) return NEED_CALLS;
             if (window_of(plan, seconds_of(arrival_tick)) >= windows) return NEED_WINDOWS;
-            st->scalars.at[NOW_TICK] = arrival_tick;
             arrive(plan, st, arrival_tick);
         }
     }

@@ -199,7 +199,10 @@ def test_a_fault_of_ours_says_so(scenario, monkeypatch):
 
 def test_a_kernel_that_must_be_compiled_is_announced(scenario, monkeypatch):
     monkeypatch.setattr("sim.engine.kernel.jit.is_compiled", lambda: False)
-    assert "compiling the kernel for this machine (once, about half a minute)" in simulate(scenario, "--json").stderr
+    assert (
+        "compiling the kernel for this machine (once, about half a minute)"
+        in simulate(scenario, "--json").stderr
+    )
     assert (
         "compiling" not in simulate(scenario, "--json", "--engine", "simpy", "--set", "duration=9 s").stderr
     )

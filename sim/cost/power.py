@@ -3,7 +3,7 @@
 Power of one accelerator is TDP x (c0 + cF MFU + cX MFU_moe + cB MBU), linear in the rates of useful FLOPs and
 of memory bytes over their peaks; times the step's duration that is  c0 TDP x step + joules per FLOP x FLOPs +
 joules per byte x bytes, which is what tables can hold. The soft limit at TDP that the same measurements show,
-(x^-5 + 1)^(-1/5), is not linear and so not in the tables: `soft_limit_w` applies it to a mean power.
+(x^-5 + 1)^(-1/5), is not linear: `soft_limit_w` applies it to a mean power, `sim.cost.limit` to a run's tables.
 Coefficients were fitted per generation on one chip; other chips scale by the square root of their peak (or
 bandwidth) per watt relative to that chip, the geometric mean of "same share of TDP" and "same joules".
 """
@@ -95,7 +95,7 @@ def soft_limit_w(power_w, tdp_w):
     """What a board draws that its work would make draw `power_w`, given its limit `tdp_w` [W].
 
     TDP (x^-5 + 1)^(-1/5) with x = power_w / tdp_w: the soft limit that ML.ENERGY's rows show, close to the
-    power itself up to 70 % of TDP and never above TDP. It applies to the mean over a phase, not to tables.
+    power itself up to 70 % of TDP and never above TDP. It applies to the mean over a phase.
     """
     x = power_w / tdp_w
     return tdp_w * x / (1.0 + x**5) ** 0.2

@@ -16,7 +16,6 @@ from sim.engine.state import (
     NEXT_STREAM,
     NEXT_TICK,
     NONE,
-    NOW_TICK,
     REJECTED,
     SPAWNED,
 )
@@ -74,7 +73,6 @@ def advance(plan, st, until_tick):
         if min(event, arrival) >= until:
             return REACHED
         if event < arrival:
-            st.scalars[NOW_TICK] = event >> 2
             if (event & 3) == END:
                 if window_of(plan, st.replicas[r].end_s) >= windows:
                     return NEED_WINDOWS
@@ -86,7 +84,6 @@ def advance(plan, st, until_tick):
                 return NEED_CALLS
             if window_of(plan, seconds_of(arrival_tick)) >= windows:
                 return NEED_WINDOWS
-            st.scalars[NOW_TICK] = arrival_tick
             _arrive(plan, st, arrival_tick)
 
 
