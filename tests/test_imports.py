@@ -29,9 +29,9 @@ ONLY_IN = {
     "distributed": ("sim/study/cluster.py",),
     "plotly": ("sim/report/",),
     "pyarrow": ("sim/results.py",),
-    "click": ("sim/cli.py",),
+    "click": ("sim/cli/",),
 }
-SCRIPTS = ("sim/cli.py", "sim/catalog/_fit_lengths.py")
+SCRIPTS = ("sim/cli/", "sim/catalog/_fit_lengths.py")
 """Modules that are run: the command line, and the maker of a data file."""
 SEEDED = ("default_rng", "Generator", "SeedSequence", "Philox", "PCG64")
 
