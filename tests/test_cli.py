@@ -181,7 +181,7 @@ def test_names_are_shown_as_they_are_written(scenario):
 
 
 def test_nothing_is_run_when_the_result_has_no_place(scenario, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "run", lambda *_, **__: pytest.fail("ran"))
+    monkeypatch.setattr(cli.run, "run", lambda *_, **__: pytest.fail("ran"))
     assert simulate("run", scenario, "--out", str(tmp_path)).exit_code == 2
 
 
@@ -189,7 +189,7 @@ def test_a_fault_of_ours_says_so(scenario, monkeypatch):
     def fail(*_, **__):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(cli, "run", fail)
+    monkeypatch.setattr(cli.run, "run", fail)
     done = simulate(scenario, "--json")
     assert done.exit_code == 1
     assert done.stdout == ""
@@ -218,7 +218,7 @@ def test_an_interrupted_run_leaves_nothing(scenario, tmp_path, monkeypatch):
 
     assert simulate(scenario, "--out", "out").exit_code == 0
     before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
-    monkeypatch.setattr(cli, "run", stopped)
+    monkeypatch.setattr(cli.run, "run", stopped)
     done = simulate(scenario, "--out", "out")
     assert done.exit_code == 130
     assert re.search(
@@ -242,7 +242,7 @@ from sim.run import run
 def announced(*args, progress, **options):
     return run(*args, progress=lambda time_s: print("at", time_s, flush=True), **options)
 
-cli.run = announced
+cli.run.run = announced
 cli.main()
 """
 
