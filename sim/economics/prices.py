@@ -9,8 +9,9 @@ from sim.catalog.accelerators import accelerator
 from sim.catalog.prices import rental_series
 from sim.catalog.servers import server
 from sim.errors import Fault, ScenarioError
-from sim.scenario.money import Cost, Revenue
+from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
+from sim.scenario.revenue import Revenue
 from sim.scenario.schema import Scenario
 from sim.scenario.site import Site
 

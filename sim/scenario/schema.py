@@ -13,8 +13,9 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 from sim.errors import ScenarioError
 from sim.scenario.crosscheck import Outline, cross_faults
 from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
-from sim.scenario.money import Cost, Revenue
+from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
+from sim.scenario.revenue import Revenue
 from sim.scenario.site import Site
 from sim.scenario.workload import Workload
 

@@ -9,7 +9,8 @@ import pytest
 from sim.economics.ledger import YEAR_S, money
 from sim.economics.prices import Price, Prices
 from sim.economics.usage import PoolUsage, Usage, usage_of
-from sim.scenario.money import Cost, Revenue
+from sim.scenario.money import Cost
+from sim.scenario.revenue import Revenue
 from sim.scenario.site import Site
 
 YEAR = Usage(
