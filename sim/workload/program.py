@@ -16,7 +16,8 @@ Kind = Literal["template", "prompt", "all", "own", "others", "transcript"]
 
 template    instructions, the same for every request of the workload and every stage that names it
 prompt      what the user sent
-all         the outputs of all calls of an earlier (or this) stage's latest execution
+all         the outputs of all calls of a stage's latest execution: an earlier stage, this one, or a later one of the
+            same loop; nothing where it has not run yet
 own         of these, the output of the call with the same place in its stage (their mean length)
 others      of these, all but the call's own
 transcript  everything that this stage's call of the same place has emitted and been told so far (grows at its end)
@@ -94,6 +95,8 @@ class Stage:
 
     model: catalog name of the model that computes them.  probability: that the stage is run at all, drawn each time.
     longest_input: tokens that a call reads at most; beyond it the beginning of its last growing text is left out.
+    first: whether it is run in the first execution of the loop that it is in; a critique has nothing to read before
+    the first draft, so that the loop (critique, draft) can end after any draft.
     """
 
     name: str
@@ -105,6 +108,7 @@ class Stage:
     probability: float = 1.0
     repeat: Repeat | None = None
     longest_input: int = 2**30
+    first: bool = True
 
 
 @dataclass(frozen=True)
