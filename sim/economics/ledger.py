@@ -12,6 +12,7 @@ from typing import Any
 
 from sim.economics.capital import yearly_capital
 from sim.economics.prices import Prices
+from sim.economics.revenue import Sold, revenue_lines
 from sim.economics.usage import Usage
 
 HOUR_S = 3600.0
@@ -57,15 +58,11 @@ def _rented(usage: Usage, prices: Prices) -> dict[str, float]:
 
 
 def revenue_usd(usage: Usage, prices: Prices) -> float | None:
-    """What the completed requests' tokens sell for [$]; None where the scenario names no price.
-
-    No prefix cache is simulated, so that no prompt token sells at the price of a cached one.
-    """
+    """What the completed requests sell for [$], by token and by plan; None where the scenario names no price."""
     if prices.revenue is None:
         return None
-    sold = usage.input_tokens * prices.revenue.usd_per_mtok_input
-    sold += usage.output_tokens * prices.revenue.usd_per_mtok_output
-    return sold / MILLION
+    sold = Sold(usage.span_s, usage.requests, usage.input_tokens, usage.output_tokens)
+    return math.fsum(revenue_lines(prices.revenue, sold).values())
 
 
 def money(usage: Usage, prices: Prices) -> dict[str, Any]:
