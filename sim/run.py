@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from sim.workload.trace import Trace
 
 ENGINES = ("kernel", "simpy")
+NO_SHIFT: Mapping[str, float] = {}
+"""Every coefficient where the calibration put it."""
 TYPICAL_CONTEXT = 1024.0
 """Context to expect where lengths stand in a trace that was not read [tokens]."""
 
@@ -50,12 +52,14 @@ def run(
     engine: str = "kernel",
     log_requests: int = 0,
     threads: int | None = None,
+    calibration_z: Mapping[str, float] = NO_SHIFT,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Result:
     """Simulate `scenario`, and say what it means in latency, energy and money.
 
     engine: "kernel", or "simpy" for the slow reference engine.  log_requests: completed requests to keep.
-    threads: cells to run at once (default: one per core).  progress: called with the simulated time reached [s].
+    threads: cells to run at once (default: one per core).  calibration_z: where in their intervals the step cost's
+    coefficients are (see `sim.cost.interval.at`).  progress: called with the simulated time reached [s].
     Raises ScenarioError for a scenario that cannot run, UserError for an unknown engine, Interrupted if the user
     stops it.
     """
@@ -71,7 +75,7 @@ def run(
     begun_s = time.perf_counter()
     prices = prices_of(scenario)
     traces = read_traces(scenario)
-    costs = step_costs(scenario, traces)
+    costs = step_costs(scenario, traces, calibration_z)
     plans = build_plans(scenario, costs, traces)
     clock = _Clock(progress)
     try:
@@ -87,8 +91,10 @@ def run(
     return Result(scenario, summary, windows_table(observed), requests)
 
 
-def step_costs(scenario: Scenario, traces: Mapping[str, Trace]) -> tuple[StepCost, ...]:
-    """The step cost of each pool.
+def step_costs(
+    scenario: Scenario, traces: Mapping[str, Trace], calibration_z: Mapping[str, float] = NO_SHIFT
+) -> tuple[StepCost, ...]:
+    """The step cost of each pool, at the calibrated coefficients or, by `calibration_z`, beside them.
 
     Raises ScenarioError with every pool's faults under its key path: a model that does not fit, shapes that
     cannot be cut as asked.
@@ -100,7 +106,7 @@ def step_costs(scenario: Scenario, traces: Mapping[str, Trace]) -> tuple[StepCos
         served = [w for w in scenario.workloads if w.model == pool.model]
         known = [m for w in served if (m := length_moments(w, traces)) is not None]
         try:
-            costs.append(_step_cost(pool, known))
+            costs.append(_step_cost(pool, known, calibration_z))
         except UserError as error:
             faults += [replace(f, path=f"pool[{i}].{f.path}".rstrip(".")) for f in error.faults]
     if faults:
@@ -108,14 +114,15 @@ def step_costs(scenario: Scenario, traces: Mapping[str, Trace]) -> tuple[StepCos
     return tuple(costs)
 
 
-def _step_cost(pool: Pool, lengths: list[Moments]) -> StepCost:
+def _step_cost(pool: Pool, lengths: list[Moments], calibration_z: Mapping[str, float]) -> StepCost:
     """Beyond its token budget a step (a long prompt alone, a static batch) goes on linearly from the table."""
     from sim.catalog.accelerators import accelerator
     from sim.catalog.models import model
     from sim.cost.deployment import Deployment
+    from sim.cost.interval import at
     from sim.cost.limit import power_limited
     from sim.cost.silicon import silicon_cost
-    from sim.cost.step import step_cost
+    from sim.cost.step import fitted_for, step_cost
 
     contexts = [m.input + m.output / 2 for m in lengths]
     context = sum(contexts) / len(contexts) if contexts else TYPICAL_CONTEXT
@@ -128,6 +135,7 @@ def _step_cost(pool: Pool, lengths: list[Moments]) -> StepCost:
         max_batch=pool.scheduler.max_batch,
         max_step_tokens=pool.scheduler.token_budget,
         typical_context=context,
+        fitted=at(fitted_for(chip, deployment), calibration_z),
     )
     if pool.cost_model == "silicon":
         cost = silicon_cost(cost, served, chip, deployment, typical_context=context)

@@ -103,7 +103,7 @@ def coefficients(generation: str, stack: str, precision: str, catalog: Catalog |
         sources[name] = "; ".join(tables["sources"][t] for t in tags)
     knowledge, warnings = _knowledge(tables, generation, stack, precision)
     return Fitted(
-        coefficients=Coefficients(**_bounded(values)),
+        coefficients=Coefficients(**bounded(values)),
         sigma=sigma,
         sources=sources,
         memory_rule=_stack_property(tables, stack, "memory_rule"),
@@ -150,7 +150,8 @@ def _combine(name: str, entry: Mapping, levels: list[Mapping]) -> tuple[float, f
     return value, math.sqrt(variance), tags
 
 
-def _bounded(values: Mapping[str, float]) -> dict[str, float]:
+def bounded(values: Mapping[str, float]) -> dict[str, float]:
+    """Values of coefficients by name, held within the bounds that each field states."""
     limits = {f.name: (f.metadata["low"], f.metadata["high"]) for f in fields(Coefficients)}
     return {n: min(max(v, limits[n][0]), limits[n][1]) for n, v in values.items()}
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sim.errors import Fault, did_you_mean
-from sim.scenario.fields import Refusal
+from sim.scenario.fields import Refusal, Table
 from sim.scenario.keys import (
     Place,
     allowed_values,
@@ -19,18 +19,19 @@ from sim.scenario.keys import (
     sections_with,
     table_options,
 )
+from sim.scenario.schema import Scenario
 from sim.scenario.show import show, toml_value
 
 Explain = Callable[[ErrorDetails, Place, object], Fault]
 
 
-def faults_of(error: ValidationError, data: Mapping[str, Any]) -> list[Fault]:
-    """One fault for each error in `error`, which validating `data` raised."""
-    return [_fault(details, data) for details in error.errors(include_url=False)]
+def faults_of(error: ValidationError, data: Mapping[str, Any], root: type[Table] = Scenario) -> list[Fault]:
+    """One fault for each error in `error`, which validating `data` as a `root` raised."""
+    return [_fault(details, data, root) for details in error.errors(include_url=False)]
 
 
-def _fault(details: ErrorDetails, data: Mapping[str, Any]) -> Fault:
-    place = locate(details["loc"])
+def _fault(details: ErrorDetails, data: Mapping[str, Any], root: type[Table]) -> Fault:
+    place = locate(details["loc"], root)
     given = _given(data, place)
     return _EXPLAIN.get(details["type"], _anything)(details, place, given)
 
@@ -66,7 +67,7 @@ def _missing(details: ErrorDetails, place: Place, given: object) -> Fault:
 def _unknown_key(details: ErrorDetails, place: Place, given: object) -> Fault:
     known = list(fields_of(place.table)) if place.table else []
     guess = did_you_mean(place.key, known)
-    elsewhere = sections_with(place.key)
+    elsewhere = sections_with(place.key, place.root)
     if elsewhere:
         where = elsewhere[0] or "the top of the file, before the first [table]"
         guess = f"it belongs {'in' if elsewhere[0] else 'at'} {where};"

@@ -17,11 +17,15 @@ DISCRIMINATORS = ("process", "kind")
 
 @dataclass(frozen=True)
 class Place:
-    """A key of the scenario: the steps to it, the table class it belongs to, its field where there is one."""
+    """A key of a file: the steps to it, the table class it belongs to, its field where there is one.
+
+    root: the table that the whole file is.
+    """
 
     steps: tuple[int | str, ...]
     table: type[Table] | None
     field: FieldInfo | None
+    root: type[Table] = Scenario
 
     @property
     def path(self) -> str:
@@ -36,16 +40,16 @@ class Place:
         """The table that the key is in, as it stands in the file."""
         head = self.path.rpartition(".")[0]
         if not head:
-            return "the scenario's top level"
+            return f"the {self.root.__name__.lower()}'s top level"
         if "." in head:
             return head + (_choice(self.table) if self.table else "")
         return f"[[{head.partition('[')[0]}]]" if head.endswith("]") else f"[{head}]"
 
 
-def locate(loc: tuple[int | str, ...]) -> Place:
+def locate(loc: tuple[int | str, ...], root: type[Table] = Scenario) -> Place:
     """The place of an error location: tags of unions are no part of the path."""
     steps: list[int | str] = []
-    options: dict[str, type[Table] | None] = {"": Scenario}
+    options: dict[str, type[Table] | None] = {"": root}
     table: type[Table] | None = None
     field: FieldInfo | None = None
     for part in loc:
@@ -57,7 +61,7 @@ def locate(loc: tuple[int | str, ...]) -> Place:
             table = next(iter(options.values()), None)
             field = fields_of(table).get(part) if table else None
             options = table_options(field.annotation) if field else {}
-    return Place(tuple(steps), table, field)
+    return Place(tuple(steps), table, field, root)
 
 
 def fields_of(table: type[Table]) -> dict[str, FieldInfo]:
@@ -66,7 +70,7 @@ def fields_of(table: type[Table]) -> dict[str, FieldInfo]:
 
 
 def table_options(annotation: Any) -> dict[str, type[Table] | None]:
-    """Table classes that a value of this type can be, by the tag that tells them apart; None for text."""
+    """Table classes that a value of this type can be, by the tag that tells them apart; None for text or a number."""
     found: dict[str, type[Table] | None] = {}
     for tag, kind in _options(annotation, ""):
         found[tag] = kind
@@ -84,10 +88,10 @@ def discriminator(options: Mapping[str, type[Table] | None]) -> str:
     return next(k for k in DISCRIMINATORS if all(k in c.model_fields for c in classes))
 
 
-def sections_with(key: str) -> list[str]:
+def sections_with(key: str, root: type[Table] = Scenario) -> list[str]:
     """Headers of the tables in which `key` is right; "" stands for the top level."""
-    found = [""] if key in fields_of(Scenario) else []
-    for name, field in fields_of(Scenario).items():
+    found = [""] if key in fields_of(root) else []
+    for name, field in fields_of(root).items():
         for table in table_options(field.annotation).values():
             if table is not None and key in fields_of(table):
                 found.append(f"[[{name}]]" if _is_array(field.annotation) else f"[{name}]")
@@ -101,7 +105,7 @@ def _is_array(annotation: Any) -> bool:
 def _options(annotation: Any, tag: str) -> Iterator[tuple[str, type[Table] | None]]:
     if isinstance(annotation, type) and issubclass(annotation, Table):
         yield tag or _own_tag(annotation), annotation
-    elif annotation is str and tag:
+    elif annotation in (str, float) and tag:
         yield tag, None
     elif get_origin(annotation) is not Literal:
         named = [m.tag for m in getattr(annotation, "__metadata__", ()) if isinstance(m, Tag)]

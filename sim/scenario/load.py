@@ -31,6 +31,11 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
     return loads(_read(path), overrides, folder=path.parent, source=str(path))
 
 
+def read_data(path: str | Path) -> dict[str, Any]:
+    """The data of the TOML file at `path`, unchecked. Raises ScenarioError if it cannot be read or parsed."""
+    return _parse(_read(Path(path)), str(path))
+
+
 def loads(
     text: str, overrides: Sequence[str] = (), *, folder: str | Path = ".", source: str = ""
 ) -> Scenario:
