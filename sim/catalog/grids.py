@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 
-from sim.catalog._load import build, name_index, plain_name, read, unknown, unpack
+from sim.catalog._load import Document, build, name_index, plain_name, read, unknown, unpack
 from sim.catalog.types import GridCarbon, Provenance, SiteOverhead
 
 
@@ -20,6 +20,7 @@ def grids() -> Mapping[str, GridCarbon]:
         values, provenance = unpack(doc, where, entry)
         values |= {"grid": name, "g_per_kwh": float(values["g_per_kwh"])}
         values["aliases"] = tuple(values.get("aliases", ()))
+        values["hourly"] = _hourly(doc, where, values.get("hourly", ()))
         found[name] = build(doc, where, GridCarbon, values, provenance, entry["from"])
     return MappingProxyType(found)
 
@@ -58,6 +59,13 @@ def embodied_kg() -> tuple[Mapping[str, float], Mapping[str, Provenance]]:
     doc = read("grids")
     values, provenance = unpack(doc, "embodied", doc.body["embodied"])
     return MappingProxyType({k: float(v) for k, v in values.items()}), MappingProxyType(provenance)
+
+
+def _hourly(doc: Document, where: str, raw: Sequence[float]) -> tuple[float, ...]:
+    """Hourly values as multiples of their mean."""
+    if raw and (len(raw) != 24 or min(raw) < 0 or sum(raw) <= 0):
+        raise doc.fault(f"{where}.hourly", "needs 24 values of 0 or more, not all 0")
+    return tuple(24 * value / sum(raw) for value in raw)
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from sim.catalog import accelerators, grids, models, prices, servers, workloads
+from sim.catalog import accelerators, grids, models, prices, regions, servers, tariffs, workloads
 from sim.catalog._load import short_source, unknown
 from sim.catalog.quantiles import mean_tokens
 from sim.catalog.shapes import kv_bytes_per_token, parameters_active, parameters_total
@@ -153,6 +153,25 @@ def _grids() -> Iterable[Row]:
         )
 
 
+def _regions() -> Iterable[Row]:
+    for r in regions.regions().values():
+        yield (
+            *(r.name, r.description, r.grid, r.electricity, r.tariff or "-", f"{r.wue_l_per_kwh:.2f}"),
+            *(f"{min(r.monthly_c):.0f} to {max(r.monthly_c):.0f}", ", ".join(r.aliases)),
+            *_provenance(r.provenance, "monthly_c", "wue_l_per_kwh", "grid"),
+        )
+
+
+def _tariffs() -> Iterable[Row]:
+    for t in tariffs.tariffs().values():
+        energies = [t.usd_per_kwh, *(p.usd_per_kwh for p in t.periods)]
+        yield (
+            *(t.name, t.description, f"{min(energies):.3f} to {max(energies):.3f}"),
+            *(f"{t.demand_usd_per_kw_month:.2f}", str(len(t.periods))),
+            *_provenance(t.provenance, "demand_usd_per_kw_month", "usd_per_kwh"),
+        )
+
+
 _PROVENANCE = ("source", "confidence")
 _TABLES: Mapping[str, tuple[Header, Callable[[], Iterable[Row]]]] = {
     "accelerators": (
@@ -182,5 +201,16 @@ _TABLES: Mapping[str, tuple[Header, Callable[[], Iterable[Row]]]] = {
         _workloads,
     ),
     "prices": (("kind", "of", "date", "price", "unit", *_PROVENANCE), _prices),
+    "regions": (
+        (
+            *("name", "description", "grid", "electricity", "tariff", "WUE L/kWh", "monthly mean C"),
+            *("aliases", *_PROVENANCE),
+        ),
+        _regions,
+    ),
+    "tariffs": (
+        ("name", "description", "$/kWh", "$/kW month", "periods", *_PROVENANCE),
+        _tariffs,
+    ),
     "grids": (("name", "description", "value", "unit", "date", *_PROVENANCE), _grids),
 }

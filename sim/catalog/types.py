@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Confidence = Literal["datasheet", "measured", "press", "estimate", "unverified"]
 
@@ -238,12 +238,16 @@ class ElectricityPrice:
 
 @dataclass(frozen=True)
 class GridCarbon:
-    """Carbon intensity of a grid's electricity, average of a year [g CO2e/kWh]."""
+    """Carbon intensity of a grid's electricity, average of a year [g CO2e/kWh].
+
+    hourly: relative intensity by hour of the day, 24 values of mean 1; empty where none is known.
+    """
 
     grid: str
     g_per_kwh: float
     description: str = ""
     aliases: tuple[str, ...] = ()
+    hourly: tuple[float, ...] = ()
     provenance: Mapping[str, Provenance] = field(default_factory=dict)
 
 
@@ -254,3 +258,37 @@ class SiteOverhead:
     operator: str
     pue: float
     provenance: Mapping[str, Provenance] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TechniqueEffect:
+    """What a technique was reported to do to answers, on one benchmark with one model.
+
+    measures: "success" (share of right answers or facts [%]), "error" (share of wrong ones [%]) or "score" (neither).
+    before: None where it was not reported.  conditions: the parameters under which.
+    """
+
+    metric: str
+    benchmark: str
+    model: str
+    measures: str
+    before: float | None
+    after: float
+    conditions: str
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Technique:
+    """A technique: its stages and parameters as a scenario would write them (`form`), and its published effects.
+
+    provenance: of its stages; the confidence speaks of their token sizes.
+    """
+
+    name: str
+    family: str
+    about: str
+    form: Mapping[str, Any]
+    effects: tuple[TechniqueEffect, ...]
+    aliases: tuple[str, ...]
+    provenance: Provenance

@@ -57,6 +57,20 @@ def grid_name(name: str) -> str:
     return _looked_up(lambda: carbon(name).grid)
 
 
+def region_name(name: str) -> str:
+    """The catalog's name of a region for a site; raises Refusal where there is none."""
+    from sim.catalog.regions import region
+
+    return _looked_up(lambda: region(name).name)
+
+
+def tariff_name(name: str) -> str:
+    """The catalog's name of an electricity tariff; raises Refusal where there is none."""
+    from sim.catalog.tariffs import tariff
+
+    return _looked_up(lambda: tariff(name).name)
+
+
 def stack_name(name: str) -> str:
     """A serving stack whose step-cost coefficients are known; raises Refusal where they are not."""
     if name == DEFAULT_STACK:

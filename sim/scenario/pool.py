@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from sim.scenario import placement
 from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table
 from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
+from sim.scenario.spare import Spare
 
 Precision = Literal["fp16", "bf16", "fp8", "int8", "fp4", "mxfp4", "int4"]
 KvPrecision = Literal["fp16", "bf16", "fp8", "int8", "fp4"]
@@ -143,6 +144,12 @@ class Pool(Table):
         default_factory=Scheduler,
         description="How a replica fills its steps.",
         examples=[{"kind": "chunked-prefill", "max_batch": 256, "token_budget": 2048}],
+    )
+
+    spare: Spare | None = Field(
+        default=None,
+        description="Servers that stand by without a model; they draw power and cost money, and serve nothing.",
+        examples=[{"servers": 2, "state": "idle"}],
     )
 
     @property

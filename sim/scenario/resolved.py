@@ -34,7 +34,7 @@ def dump_toml(scenario: Scenario) -> str:
 def scenario_sha256(scenario: Scenario) -> str:
     """SHA-256 (hex) of the resolved scenario as canonical JSON.
 
-    Trace files count by their content, not by where they lie. Raises OSError where one has gone.
+    Trace and price files count by their content, not by where they lie. Raises OSError where one has gone.
     """
     text = json.dumps(
         _by_content(resolved(scenario)), sort_keys=True, separators=(",", ":"), ensure_ascii=False
@@ -72,7 +72,7 @@ def _by_content(node: Any) -> Any:
 
 
 def _is_trace_path(table: Mapping[str, Any], key: str) -> bool:
-    return key == "path" and "trace" in (table.get("process"), table.get("kind"))
+    return key == "path" and bool({"trace", "hourly"} & {table.get("process"), table.get("kind")})
 
 
 def _digest(path: Path) -> str:

@@ -17,6 +17,7 @@ from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
 from sim.scenario.revenue import Revenue
 from sim.scenario.site import Site
+from sim.scenario.training import Training
 from sim.scenario.workload import Workload
 
 AUTO = "auto"
@@ -93,6 +94,9 @@ class Scenario(Table):
     pools: tuple[Pool, ...] = Field(
         alias="pool", json_schema_extra={"minItems": 1}, description="The fleet: one [[pool]] or more."
     )
+    training: tuple[Training, ...] = Field(
+        default=(), description="Training runs that share the site: any number of [[training]]."
+    )
     site: Site = Field(default_factory=Site, description="The building.")
     cost: Cost = Field(default_factory=Cost, description="What the fleet costs.")
     revenue: Revenue | None = Field(default=None, description="What tokens sell for; without it, no revenue.")
@@ -126,6 +130,21 @@ class Scenario(Table):
     def _name_pools(cls, value: tuple[Pool, ...]) -> tuple[Pool, ...]:
         names = (p.name or f"{p.accelerator}-{i}" for i, p in enumerate(value))
         return tuple(p.model_copy(update={"name": name}) for p, name in zip(value, names, strict=True))
+
+    @field_validator("training")
+    @classmethod
+    def _name_training(cls, value: tuple[Training, ...], info: ValidationInfo) -> tuple[Training, ...]:
+        named = tuple(
+            t if t.name else t.model_copy(update={"name": f"training-{i}"}) for i, t in enumerate(value)
+        )
+        taken = {pool.name for pool in info.data.get("pools", ())}
+        for i, block in enumerate(named):
+            if block.name in taken:
+                raise Refusal(
+                    f'"{block.name}" names two of the pools and training runs', f"see training[{i}].name"
+                )
+            taken.add(block.name)
+        return named
 
     @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
