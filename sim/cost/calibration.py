@@ -35,7 +35,7 @@ class Catalog:
 @functools.cache
 def prior_catalog() -> Catalog:
     """What is believed before any calibration."""
-    return Catalog(_packaged("coefficients.toml"))
+    return Catalog(packaged_calibration("coefficients.toml"))
 
 
 @functools.cache
@@ -46,7 +46,7 @@ def default_catalog() -> Catalog:
     """
     catalog = prior_catalog()
     for name in packaged_calibrations():
-        catalog = catalog.overlaid(_packaged(name))
+        catalog = catalog.overlaid(packaged_calibration(name))
     for path in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
         catalog = catalog.overlaid(read_calibration(path))
     return catalog
@@ -66,7 +66,8 @@ def read_calibration(path: str | Path) -> Mapping[str, Any]:
         raise CatalogError(Fault(VARIABLE, f"cannot read the calibration {path}: {error}")) from error
 
 
-def _packaged(name: str) -> Mapping[str, Any]:
+def packaged_calibration(name: str) -> Mapping[str, Any]:
+    """The tables of a packaged file."""
     text = resources.files("sim.cost").joinpath(f"data/{name}").read_text(encoding="utf-8")
     return tomllib.loads(text)
 

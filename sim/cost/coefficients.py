@@ -46,7 +46,7 @@ class Coefficients:
     reserve_bytes: float = _of("B", 0.0, 1e10, "context, communication buffers and graphs, per accelerator")
     base_power: float = _of("TDP", 0.02, 0.6, "draw while serving that no work explains, as a share of TDP")
     flop_power: float = _of("TDP", 0.1, 6.0, "draw at 100 % of dense peak, as a share of TDP")
-    fine_expert_power: float = _of("TDP", 0.0, 10.0, "more of it for models of 32 experts and above")
+    irregular_power: float = _of("TDP", 0.0, 15.0, "more of it in FLOPs of fine experts and recurrent layers")
     byte_power: float = _of("TDP", 0.1, 3.0, "draw at 100 % of datasheet bandwidth, as a share of TDP")
     resident_power: float = _of("TDP", 0.0, 0.4, "draw above bare idle with a model loaded and nothing to do")
 

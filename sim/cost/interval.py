@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 from sim.cost.coefficients import NAMES, Coefficients, Fitted, bounded
 
-ENERGY = ("base_power", "flop_power", "fine_expert_power", "byte_power", "resident_power")
+ENERGY = ("base_power", "flop_power", "irregular_power", "byte_power", "resident_power")
 """Coefficients of power; all others are of time and memory."""
 STEP_COST = tuple(name for name in NAMES if name not in ENERGY)
 

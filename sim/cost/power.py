@@ -1,10 +1,11 @@
 """What work costs in energy on one accelerator, and what serving and idling draw without work.
 
-Power of one accelerator is TDP x (c0 + cF MFU + cX MFU_moe + cB MBU), linear in the rates of useful FLOPs and
-of memory bytes over their peaks; times the step's duration that is  c0 TDP x step + joules per FLOP x FLOPs +
-joules per byte x bytes, which is what tables can hold. The soft limit at TDP that the same measurements show,
-(x^-5 + 1)^(-1/5), is not linear: `soft_limit_w` applies it to a mean power, `sim.cost.limit` to a run's tables.
-Coefficients were fitted per generation on one chip; other chips scale by the square root of their peak (or
+Power of one accelerator is TDP x (c0 + cF MFU + cX MFU_irregular + cB MBU), linear in the rates of useful FLOPs
+and of memory bytes over their peaks; times the step's duration that is  c0 TDP x step + joules per FLOP x FLOPs +
+joules per byte x bytes, which is what tables can hold. MFU_irregular counts the FLOPs of many small experts and of
+recurrent layers alone: their kernels gather, pad and scan, and one coefficient serves both (docs/power.md). The soft
+limit at TDP that the same measurements show, (x^-5 + 1)^(-1/5), is not linear: `sim.cost.limit` brings it into the
+tables. Coefficients were fitted per generation on one chip; other chips scale by the square root of their peak (or
 bandwidth) per watt relative to that chip, the geometric mean of "same share of TDP" and "same joules".
 """
 
@@ -29,27 +30,31 @@ FINE_EXPERTS = 32
 @dataclass(frozen=True)
 class Energy:
     """What one accelerator draws while a step runs and when idle with a model loaded [W], and on top of that
-    for each FLOP of linear layers and of attention [J/FLOP] and each byte of memory moved [J/B]."""
+    for each FLOP of linear layers and of attention [J/FLOP] and each byte of memory moved [J/B].
+
+    irregular: how many times as much a FLOP of fine experts or of recurrent layers takes [1].
+    """
 
     serving_w: float
     linear_flop_j: float
     attention_flop_j: float
+    irregular: float
     byte_j: float
     idle_w: float
 
 
-def energy(model: Model, accelerator: Accelerator, fitted: Fitted, arithmetic: str) -> Energy:
-    """Energies of `accelerator` while it serves `model` with linear layers multiplied in `arithmetic`."""
+def energy(accelerator: Accelerator, fitted: Fitted, arithmetic: str) -> Energy:
+    """Energies of `accelerator` while it serves a model with linear layers multiplied in `arithmetic`."""
     c, tdp_w = fitted.coefficients, accelerator.tdp_w
     peak16 = accelerator.peak("bf16")
     flop_rule = math.sqrt(peak16 / tdp_w / fitted.reference_flops_per_w)
     byte_rule = math.sqrt(accelerator.memory_bytes_per_s / tdp_w / fitted.reference_bytes_per_j)
-    fine = model.moe is not None and model.moe.experts >= FINE_EXPERTS
-    full_rate_w = (c.flop_power + (c.fine_expert_power if fine else 0.0)) * flop_rule * tdp_w
+    full_rate_w = c.flop_power * flop_rule * tdp_w
     return Energy(
         serving_w=c.base_power * tdp_w,
         linear_flop_j=full_rate_w / accelerator.peak(arithmetic),
         attention_flop_j=full_rate_w / peak16,
+        irregular=1.0 + c.irregular_power / c.flop_power,
         byte_j=c.byte_power * byte_rule * tdp_w / accelerator.memory_bytes_per_s,
         idle_w=accelerator.idle_w + c.resident_power * tdp_w,
     )
@@ -66,9 +71,22 @@ def token_j(s: Setting, e: Energy, tokens: np.ndarray) -> np.ndarray:
         woken = touched_fraction(s.model.moe.experts, s.model.moe.top_k, stage)
         read = read + woken * w.experts * s.format.expert_bytes * microbatches
     written = tokens * s.cache.token_bytes * d.tensor_parallel
-    flop_j = 2 * (w.dense * _linear_flop_j(s, e) + w.active_experts * e.linear_flop_j)
+    scanned = recurrent_parameters(s.model)
+    dense = (w.dense + (e.irregular - 1.0) * scanned) * _linear_flop_j(s, e)
+    experts = w.active_experts * e.linear_flop_j * (e.irregular if has_fine_experts(s.model) else 1.0)
+    flop_j = 2 * (dense + experts)
     flop_j += s.attention.window_token * e.attention_flop_j
     return (read + written) * e.byte_j + tokens * flop_j
+
+
+def has_fine_experts(model: Model) -> bool:
+    """Whether a model's layers hold many small experts."""
+    return model.moe is not None and model.moe.experts >= FINE_EXPERTS
+
+
+def recurrent_parameters(model: Model) -> float:
+    """Parameters of all recurrent layers of a model."""
+    return model.recurrent.layers * model.recurrent.parameters if model.recurrent else 0.0
 
 
 def _linear_flop_j(s: Setting, e: Energy) -> float:
@@ -95,7 +113,7 @@ def soft_limit_w(power_w, tdp_w):
     """What a board draws that its work would make draw `power_w`, given its limit `tdp_w` [W].
 
     TDP (x^-5 + 1)^(-1/5) with x = power_w / tdp_w: the soft limit that ML.ENERGY's rows show, close to the
-    power itself up to 70 % of TDP and never above TDP. It applies to the mean over a phase.
+    power itself up to 70 % of TDP and never above TDP. It applies to each step, not to a mean over steps.
     """
     x = power_w / tdp_w
     return tdp_w * x / (1.0 + x**5) ** 0.2

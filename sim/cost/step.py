@@ -49,7 +49,7 @@ def step_cost(
         memory_rule=fitted.memory_rule,
         reserve_bytes=fitted.coefficients.reserve_bytes,
     )
-    joules = power.energy(model, accelerator, fitted, s.arithmetic)
+    joules = power.energy(accelerator, fitted, s.arithmetic)
     end, lanes = limits.max_step_tokens, deployment.lanes
     tokens = np.arange(end + lanes + 1, dtype=np.float64)
     sequences = np.arange(max_batch + 1, dtype=np.float64)

@@ -22,8 +22,9 @@ from sim.study.crossval import HeldOut, cross_validate
 from sim.study.fit import Fit, Problem, fit
 from sim.study.held_out import expected_errors
 from sim.study.observe import Observation, Pool, observations, thinned
+from sim.study.power_fit import PowerFit, fit_power, power_tables
 from sim.study.setup import Reading, with_stack
-from sim.study.tree import POWER, REFERENCE, TIMING, TYPICAL
+from sim.study.tree import REFERENCE, TIMING, TYPICAL
 from sim.study.validate import Readings, answers, by, errors, read_files
 
 TIMES = (
@@ -39,7 +40,6 @@ TIMES = (
     "per_layer_latency_ms",
 )
 """Metrics that times are fitted to; the tails of distributions are predicted, not fitted."""
-POWERS = ("power_w", "joules_per_output_token", "power_avg_fraction_of_tdp", "joules_per_batch")
 ITERATIONS = 6
 MOST = 40
 """Observations of one stack, chip and model in the fit; more would say the same again."""
@@ -52,7 +52,7 @@ class Fitted:
     """The fits of times and of power, the catalog's tables that they make, and rows left out (if asked for)."""
 
     times: Fit
-    power: Fit | None
+    power: PowerFit | None
     tables: dict[str, Any]
     held_out: tuple[HeldOut, ...] = ()
 
@@ -105,15 +105,27 @@ def fit_all(
     return Fitted(times, power, tables, tuple(held))
 
 
-def fit_power(
-    readings: Sequence[Reading], catalog: Catalog, workers: int | None, progress: Progress
-) -> Fit | None:
-    """Fit what generations draw, with the times of `catalog`; None where no row speaks of power."""
-    powered = thinned(observations(readings, POWERS), MOST)
-    if not powered:
-        return None
-    with Pool(powered, POWER, catalog, workers) as pool:
-        return fit(Problem(powered, POWER, catalog), pool, ITERATIONS, progress)[0]
+def calibrate_power(
+    paths: Sequence[str | Path],
+    *,
+    like: Mapping[str, Any],
+    date: str,
+    workers: int | None = None,
+    progress: Progress = lambda _: None,
+) -> tuple[dict[str, Any], PowerFit]:
+    """Fit power alone, with the times of the calibration `like` (its tables), which stay as they are.
+
+    Returns the tables of the calibration file and the fit. Raises UserError for files that are not of the
+    schema, or without a row of power that can be fitted to.
+    """
+    readings = read_files(paths)
+    generations = {g: {k: v for k, v in t.items() if k != "set"} for g, t in like["generation"].items()}
+    times = {**like, "generation": generations}
+    found = fit_power(readings.answered, prior_catalog().overlaid(times), workers, progress)
+    if found is None:
+        raise UserError("no row of the files speaks of power and of time")
+    tables = merged(times, power_tables(found))
+    return {**tables, **_summary(readings, prior_catalog().overlaid(tables), date, paths)}, found
 
 
 def timing_tables(found: Fit, seen: Sequence[Observation]) -> dict[str, Any]:
@@ -133,20 +145,6 @@ def timing_tables(found: Fit, seen: Sequence[Observation]) -> dict[str, Any]:
         "precision": precisions,
         "measured": _measured(seen),
     }
-
-
-def power_tables(found: Fit) -> dict[str, Any]:
-    """What each generation draws, as tables of a calibration file."""
-    index = found.tree.index()
-    tables: dict[str, Any] = {}
-    for generation in _levels(found, "generation"):
-        base = coefficients(generation, "vllm-2025", "bf16", prior_catalog()).coefficients
-        entries = {}
-        for name in POWER:
-            where = [index[("generation", generation, name)]]
-            entries[name] = _entry(getattr(base, name), found, where)
-        tables[generation] = {"set": entries}
-    return {"generation": tables}
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

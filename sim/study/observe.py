@@ -31,13 +31,17 @@ _LIMITS = {f.name: (f.metadata["low"], f.metadata["high"]) for f in fields(Coeff
 
 @dataclass(frozen=True)
 class Observation:
-    """One setup and the logarithms of what was measured of it (the median where it was measured twice)."""
+    """One setup and the logarithms of what was measured of it (the median where it was measured twice).
+
+    stretch: measured over predicted time, where predictions are to be made with measured times.
+    """
 
     reading: Reading
     place: Place
     metrics: tuple[str, ...]
     measured: tuple[float, ...]
     rows: tuple[float, ...]
+    stretch: float = 1.0
 
 
 def observations(readings: Sequence[Reading], metrics: Sequence[str]) -> list[Observation]:
@@ -97,7 +101,7 @@ def log_predictions(o: Observation, names: Sequence[str], logs: np.ndarray, cata
     base = fitted_for(r.chip, r.setup.deployment, catalog)
     fitted = with_values(base, dict(zip(names, np.exp(logs), strict=True)))
     try:
-        found = predict(r.setup, r.model, r.chip, fitted).metrics
+        found = predict(r.setup, r.model, r.chip, fitted, stretch=o.stretch).metrics
     except UserError:
         found = {}
     return np.array([_log(found.get(m, math.nan)) for m in o.metrics])

@@ -10,6 +10,8 @@ steady    n sequences run all the time, of mean context c = input + 0.6 output (
           its own before (the host goes over the whole batch in it too), which tokens/s feel; the mean time
           between tokens of the one source measured so counts decode steps alone.
 layer     accelerator time of a model of one layer, without output head and host.
+
+Energies are those of the tables that a run gets: held to the boards' limit step by step (sim/cost/limit.py).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import numpy as np
 
 from sim.catalog.types import Accelerator, Model
 from sim.cost.coefficients import Fitted
-from sim.cost.power import soft_limit_w
+from sim.cost.limit import power_limited
 from sim.cost.step import step_cost
 from sim.cost.types import StepCost
 from sim.engine.state import TPOT, TTFT
@@ -46,23 +48,30 @@ class Prediction:
     cost: StepCost
 
 
-def predict(setup: Setup, model: Model, chip: Accelerator, fitted: Fitted | None = None) -> Prediction:
+def predict(
+    setup: Setup, model: Model, chip: Accelerator, fitted: Fitted | None = None, *, stretch: float = 1.0
+) -> Prediction:
     """Every metric that the setup's protocol yields, under the catalog's coefficients or `fitted`.
 
+    stretch: by which all times of a step are multiplied, its work unchanged: measured over predicted time, to
+        see power apart from errors of time.
     Raises UserError (ScenarioError, CatalogError) where the deployment is impossible or does not fit.
     """
     p = setup.protocol
     if p.kind == "layer":
         model = replace(model, layers=1)
+    typical_context = p.input_len + p.output_len / 2
     cost = step_cost(
         model,
         chip,
         setup.deployment,
         max_batch=max(1, min(p.max_batch, 4096)),
         max_step_tokens=_table_tokens(setup),
-        typical_context=p.input_len + p.output_len / 2,
+        typical_context=typical_context,
         fitted=fitted,
     )
+    if p.kind != "layer":
+        cost = power_limited(_stretched(cost, stretch), chip.tdp_w, typical_context)
     if not p.served:
         cost = replace(cost, first_token_s=0.0)
     if p.kind == "layer":
@@ -72,6 +81,12 @@ def predict(setup: Setup, model: Model, chip: Accelerator, fitted: Fitted | None
     else:
         found = _simulated(cost, setup, chip)
     return Prediction(found, cost)
+
+
+def _stretched(cost: StepCost, factor: float) -> StepCost:
+    """`cost` with all times of a step multiplied by `factor`."""
+    names = ("token_s", "token_s_beyond", "sequence_s", "kv_s", "attention_s", "host_s", "host_prefill_s")
+    return replace(cost, **{name: getattr(cost, name) * factor for name in (*names, "admit_s")})
 
 
 def _table_tokens(setup: Setup) -> int:
@@ -89,7 +104,7 @@ def _simulated(cost: StepCost, setup: Setup, chip: Accelerator) -> dict[str, flo
     elapsed_s = seen.elapsed_s
     output_rate = seen.output_tokens / elapsed_s * p.replicas * p.share
     total_rate = output_rate * (seen.input_tokens + seen.output_tokens) / max(seen.output_tokens, 1)
-    power_w = soft_limit_w(seen.energy_j / elapsed_s / cost.accelerators, chip.tdp_w) * gpus
+    power_w = seen.energy_j / elapsed_s * p.replicas
     found = {
         **_latencies(seen, p.statistic),
         "latency_ms": (elapsed_s if p.kind == "static" else seen.e2e_s) * 1e3,
@@ -150,8 +165,7 @@ def _steady(cost: StepCost, setup: Setup, chip: Accelerator) -> dict[str, float]
     step, energy = float(weight @ times), float(weight @ joules)
     output_rate = n / step * p.replicas
     gpus = cost.accelerators * p.replicas
-    per_gpu_w = (energy / step + cost.static_w) / cost.accelerators
-    power_w = soft_limit_w(per_gpu_w, chip.tdp_w) * gpus
+    power_w = (energy / step + cost.static_w) * p.replicas
     order = np.argsort(times)
     cumulative = np.cumsum(weight[order])
     percentile = {q: times[order][int(np.searchsorted(cumulative, q))] * 1e3 for q in _QUANTILES.values()}

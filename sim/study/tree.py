@@ -36,7 +36,7 @@ TIMING = (
     "first_token_s",
 )
 """Coefficients fitted to times; those of power are fitted after them."""
-POWER = ("base_power", "flop_power", "fine_expert_power", "byte_power")
+POWER = ("base_power", "flop_power", "irregular_power", "byte_power")
 
 _ROOT = {n: 0.3 for n in TIMING} | {"weight_bandwidth": 0.1, "kv_bandwidth": 0.2, "host_serial": 0.3}
 _STACK = {
@@ -74,7 +74,7 @@ _PRECISION = {
     "expert_flops": 0.40,
     "layer_s": 0.2,
 }
-_POWER = {"base_power": 0.3, "flop_power": 0.4, "fine_expert_power": 0.6, "byte_power": 0.3}
+_POWER = {"base_power": 0.3, "flop_power": 0.4, "irregular_power": 0.6, "byte_power": 0.3}
 REFERENCE = "hopper"
 """Stacks are stated for this generation in 16 bits, so neither has deviations of its own."""
 

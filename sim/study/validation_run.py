@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.cost.calibration import prior_catalog
+from sim.cost.calibration import packaged_calibration, packaged_calibrations, prior_catalog
 from sim.study import validation_results as R
-from sim.study.calibrate import Progress, calibrate, calibrate_stack
+from sim.study.calibrate import Progress, calibrate, calibrate_power, calibrate_stack
 from sim.study.calibration_file import write
 from sim.study.held_out import summary
 from sim.study.validate import answers, read_files
@@ -41,6 +41,22 @@ def run_calibration(
         (folder / "README.md").write_text(page, encoding="utf-8")
         R.plot(given, folder / "predicted_against_measured.png")
         R.plot_held_out(left_out, R.in_sample_medians(given), folder / "in_sample_and_left_out.png")
+    return tables["calibration"]
+
+
+def run_power_calibration(
+    paths: Sequence[str | Path],
+    *,
+    date: str,
+    out: str | Path,
+    workers: int | None = None,
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:
+    """Calibrate power alone and write to `out` the packaged calibration with its power replaced; returns its
+    `[calibration]`."""
+    like = packaged_calibration(packaged_calibrations()[-1])
+    tables, _ = calibrate_power(paths, like=like, date=date, workers=workers, progress=progress)
+    write(tables, out)
     return tables["calibration"]
 
 
