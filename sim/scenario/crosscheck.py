@@ -8,18 +8,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from sim.errors import Fault
 from sim.scenario.fields import Refusal, read_duration
+from sim.scenario.mitigation import (
+    Mitigation,
+    mitigation_faults,
+    own_name_faults,
+    technique_faults,
+)
 from sim.scenario.names import accelerator_name, model_name
+from sim.scenario.technique import Technique
 
 if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
     from sim.scenario.workload import Workload
 
 AT_START = "all-at-once"
+NO_MITIGATION = Mitigation()
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,8 @@ class Member:
     divided: int | None
     at_start: bool = False
     """Whether all its requests arrive at time 0."""
+    mitigation: Mitigation = NO_MITIGATION
+    """How its requests are answered; a pool's says nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,12 @@ class Outline:
     warmup_s: float
     workloads: tuple[Member, ...]
     pools: tuple[Member, ...]
+    techniques: tuple[tuple[str, Technique], ...] = ()
+    """The scenario's own, each after its key path; those that are wrong by themselves are left out."""
+
+    @property
+    def own_techniques(self) -> list[Technique]:
+        return [t for _, t in self.techniques]
 
     @classmethod
     def of_scenario(cls, scenario: Scenario) -> Outline:
@@ -58,6 +77,7 @@ class Outline:
                 Member(f"pool[{i}]", p.name, p.model, "replicas", p.replicas)
                 for i, p in enumerate(scenario.pools)
             ),
+            tuple((f"technique[{i}]", t) for i, t in enumerate(scenario.techniques)),
         )
 
     @classmethod
@@ -69,12 +89,14 @@ class Outline:
             _seconds(data.get("warmup")),
             tuple(_bare_workload(i, t) for i, t in _tables(data.get("workload"))),
             tuple(_bare_pool(i, t) for i, t in _tables(data.get("pool"))),
+            tuple(_bare_techniques(data.get("technique"))),
         )
 
 
 def cross_faults(outline: Outline) -> list[Fault]:
     """Everything that the tables contradict each other in; nothing is said where a model is unknown."""
     return [
+        *_techniques(outline),
         *_duplicates(outline.workloads),
         *_duplicates(outline.pools),
         *_unserved(outline),
@@ -82,6 +104,16 @@ def cross_faults(outline: Outline) -> list[Fault]:
         *_undivided(outline),
         *_uncounted(outline),
     ]
+
+
+def _techniques(outline: Outline) -> Iterable[Fault]:
+    yield from own_name_faults(outline.techniques)
+    for path, technique in outline.techniques:
+        yield from technique_faults(path, technique)
+    for workload in outline.workloads:
+        yield from mitigation_faults(
+            f"{workload.path}.mitigation", workload.mitigation, outline.own_techniques
+        )
 
 
 def _duplicates(members: Sequence[Member]) -> Iterable[Fault]:
@@ -102,10 +134,18 @@ def _unserved(outline: Outline) -> Iterable[Fault]:
             yield Fault(
                 f"{workload.path}.model", f'no pool serves "{workload.model}"', f"the pools serve {names}"
             )
+        for role, model in workload.mitigation.models.items():
+            if model not in served:
+                names = ", ".join(f'"{m}"' for m in dict.fromkeys(served))
+                yield Fault(
+                    f"{workload.path}.mitigation.models.{role}",
+                    f'no pool serves "{model}"',
+                    f"the pools serve {names}; without a model, {role} is the workload's own",
+                )
 
 
 def _unused(outline: Outline) -> Iterable[Fault]:
-    asked = [w.model for w in outline.workloads]
+    asked = [m for w in outline.workloads for m in (w.model, *w.mitigation.models.values())]
     if not asked or None in asked:
         return
     for pool in outline.pools:
@@ -139,7 +179,15 @@ def _workload(index: int, workload: Workload) -> Member:
     arrivals = workload.arrivals
     clients = getattr(arrivals, "clients", None)
     at_start = arrivals.process == AT_START
-    return Member(f"workload[{index}]", workload.name, workload.model, "arrivals.clients", clients, at_start)
+    return Member(
+        f"workload[{index}]",
+        workload.name,
+        workload.model,
+        "arrivals.clients",
+        clients,
+        at_start,
+        workload.mitigation,
+    )
 
 
 def _bare_workload(index: int, table: Mapping[str, Any]) -> Member:
@@ -148,7 +196,29 @@ def _bare_workload(index: int, table: Mapping[str, Any]) -> Member:
     clients = _whole(tabled.get("clients")) if tabled.get("process") == "closed" else None
     name = _text(table.get("name")) or f"workload-{index}"
     at_start = tabled.get("process") == AT_START
-    return Member(f"workload[{index}]", name, _model(table), "arrivals.clients", clients, at_start)
+    return Member(
+        f"workload[{index}]",
+        name,
+        _model(table),
+        "arrivals.clients",
+        clients,
+        at_start,
+        _mitigation(table.get("mitigation")),
+    )
+
+
+def _mitigation(value: object) -> Mitigation:
+    """None at all where the value is wrong by itself, which is told elsewhere."""
+    try:
+        return Mitigation.model_validate({"technique": value} if isinstance(value, str) else value)
+    except ValidationError:
+        return NO_MITIGATION
+
+
+def _bare_techniques(value: object) -> Iterable[tuple[str, Technique]]:
+    for i, table in _tables(value):
+        with suppress(ValidationError):
+            yield f"technique[{i}]", Technique.model_validate(table)
 
 
 def _bare_pool(index: int, table: Mapping[str, Any]) -> Member:

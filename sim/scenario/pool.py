@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sim.scenario import placement
 from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table
 from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
+from sim.scenario.show import show
 from sim.scenario.spare import Spare
 
 Precision = Literal["fp16", "bf16", "fp8", "int8", "fp4", "mxfp4", "int4"]
@@ -77,6 +78,30 @@ class Scheduler(Table):
         return value
 
 
+class PrefixCache(Table):
+    """Whether KV blocks outlive the call that computed them, so that a call which begins alike need not."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether it is on: KV blocks of ended calls stay, least recently used first to go, in memory "
+        "that no running call needs.",
+    )
+    block_tokens: Count = Field(
+        default=16, le=4096, description="Tokens of a block; only whole blocks are shared.", examples=[16]
+    )
+
+
+def _switch_as_cache(value: object) -> object:
+    """`true` and `false` stand for a cache with blocks of the default size."""
+    if isinstance(value, bool):
+        return {"enabled": value}
+    if not isinstance(value, dict | PrefixCache):
+        raise Refusal(
+            f"must be true, false or a table; given {show(value)}", "for example prefix_cache = true"
+        )
+    return value
+
+
 class Pool(Table):
     """Replicas of one model. A replica is tensor_parallel x pipeline_parallel x attention_data_parallel
     accelerators."""
@@ -139,6 +164,13 @@ class Pool(Table):
         le=1,
         description="Share of each accelerator's memory that the serving stack may fill (vLLM's "
         "gpu_memory_utilization; for stacks that reckon it after loading, of what the weights leave) [1].",
+    )
+    prefix_cache: Annotated[
+        PrefixCache, BeforeValidator(_switch_as_cache, json_schema_input_type=PrefixCache | bool)
+    ] = Field(
+        default=PrefixCache(enabled=False),
+        description="Reuse of the KV cache among calls that begin with the same texts: true, false, or a table.",
+        examples=[True, {"enabled": True, "block_tokens": 16}],
     )
     scheduler: Scheduler = Field(
         default_factory=Scheduler,

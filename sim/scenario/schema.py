@@ -13,16 +13,18 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 from sim.errors import ScenarioError
 from sim.scenario.crosscheck import Outline, cross_faults
 from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
+from sim.scenario.mitigation import completed
 from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
 from sim.scenario.revenue import Revenue
 from sim.scenario.site import Site
+from sim.scenario.technique import Technique
 from sim.scenario.training import Training
 from sim.scenario.workload import Workload
 
 AUTO = "auto"
 
-Router = Literal["least-outstanding", "round-robin", "random", "power-of-two", "least-kv"]
+Router = Literal["least-outstanding", "round-robin", "random", "power-of-two", "least-kv", "session"]
 
 
 def _window(value: object) -> float | str:
@@ -79,12 +81,18 @@ class Scenario(Table):
     router: Router = Field(
         default="least-outstanding",
         description="How an arriving request's replica is chosen among those that serve its model: fewest "
-        "requests in it, in turn, at random, the emptier of two at random, or least KV cache in use.",
+        "requests in it, in turn, at random, the emptier of two at random, least KV cache in use, or (session) for "
+        "every pass of a request to one model the replica that its first pass got, the one with fewest requests.",
     )
     cells: Count = Field(
         default=1,
         description="Independent groups that replicas and demand are divided into, each behind its own "
         "router; divides the replicas of each pool and the clients of each closed workload.",
+    )
+    techniques: tuple[Technique, ...] = Field(
+        default=(),
+        alias="technique",
+        description="Techniques of one's own, which workloads name under `mitigation`.",
     )
     workloads: tuple[Workload, ...] = Field(
         alias="workload",
@@ -124,6 +132,12 @@ class Scenario(Table):
         return tuple(
             w if w.name else w.model_copy(update={"name": f"workload-{i}"}) for i, w in enumerate(value)
         )
+
+    @field_validator("workloads")
+    @classmethod
+    def _complete_mitigations(cls, value: tuple[Workload, ...], info: ValidationInfo) -> tuple[Workload, ...]:
+        own = info.data.get("techniques", ())
+        return tuple(w.model_copy(update={"mitigation": completed(w.mitigation, own)}) for w in value)
 
     @field_validator("pools")
     @classmethod

@@ -16,6 +16,7 @@ from sim.scenario.lengths import (
     UniformLengths,
     lengths_form,
 )
+from sim.scenario.mitigation import AnyMitigation, Mitigation
 from sim.scenario.names import ModelName, length_table_name
 
 FROM_TRACE = "trace"
@@ -74,6 +75,15 @@ class Workload(Table):
         "lengths recorded with the arrivals (default where arrivals come from a trace, only possible there); "
         "or a table with a `kind`. Required unless arrivals come from a trace.",
         examples=["azure-2023-conversation", {"kind": "fixed", "input": 1024, "output": 256}],
+    )
+    mitigation: AnyMitigation = Field(
+        default_factory=Mitigation,
+        description='How a request is answered: "none", one pass; the name of a technique (`simulate catalog '
+        "techniques`, or a [[technique]]); or a table with the technique, its parameters and models for its roles.",
+        examples=[
+            "chain-of-verification",
+            {"technique": "best-of-n", "samples": 16, "models": {"reward": "Llama-3.1-8B"}},
+        ],
     )
     slo: Slo = Field(
         default_factory=Slo,

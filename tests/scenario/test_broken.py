@@ -18,7 +18,7 @@ FILES = sorted(FOLDER.glob("*.toml"))
 JARGON = (
     "pydantic",
     "union",
-    "tag",
+    " tag",  # not "stage"
     "discriminator",
     "validation error",
     "type=",

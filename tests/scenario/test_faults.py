@@ -151,5 +151,5 @@ def test_where_a_key_belongs():
     assert sections_with("router") == [""]
     assert sections_with("pue") == ["[site]"]
     assert sections_with("arrivals") == ["[[workload]]"]
-    assert sections_with("name") == ["", "[[workload]]", "[[pool]]", "[[training]]"]
+    assert sections_with("name") == ["", "[[technique]]", "[[workload]]", "[[pool]]", "[[training]]"]
     assert sections_with("xyzzy") == []

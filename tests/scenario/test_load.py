@@ -116,7 +116,7 @@ def test_unknown_models_hide_no_other_contradiction_and_make_up_none():
 @pytest.mark.parametrize(
     ("key", "hint"),
     [
-        ("replica = 3", 'did you mean "replicas"?'),
+        ("replica = 3", 'did you mean "replicas" or "prefix_cache"?'),
         ("router = 'random'", "it belongs at the top of the file, before the first [table]"),
         ("pue = 1.1", "it belongs in [site]"),
         ("xyzzy = 1", "its keys are name, accelerator, model"),
