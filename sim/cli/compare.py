@@ -1,0 +1,103 @@
+"""`simulate compare`: accelerators under one demand, or scenarios side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sim.cli.group import faults_of, json_option, json_text, load_scenario, main, set_option
+from sim.errors import Fault, UserError
+
+
+@main.command("compare")
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO.toml [OTHER.toml ...]")
+@click.option(
+    "--accelerators",
+    metavar="NAME,NAME,...",
+    help="Serve the demand of one scenario with each of these: the deployment is found, the fleet sized to meet the "
+    "targets; then all at equal count.",
+)
+@click.option("--base", metavar="NAME", help="What ratios are to. Default: the first that meets the targets.")
+@click.option(
+    "--attainment",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.99,
+    show_default=True,
+    help="Share of the requests that must meet their targets.",
+)
+@click.option(
+    "--replications",
+    type=click.IntRange(min=2),
+    default=5,
+    show_default=True,
+    help="Paired runs of each of several scenarios.",
+)
+@click.option("--out", metavar="DIR", help="Also write compare.json, compare.csv and compare.png there.")
+@set_option
+@json_option
+def compare_command(
+    scenarios: tuple[str, ...],
+    accelerators: str | None,
+    base: str | None,
+    attainment: float,
+    replications: int,
+    out: str | None,
+    changes: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Compare accelerators under the demand of one scenario, or several scenarios as they stand."""
+    if accelerators is not None:
+        report = _accelerators(scenarios, accelerators, base, attainment, changes)
+    else:
+        report = _scenarios(scenarios, replications, changes)
+    if out is not None:
+        from sim.report.compare_files import write_compare
+
+        write_compare(report, Path(out))
+    if as_json:
+        click.echo(json_text(report))
+        return
+    from sim.report.compare import render
+
+    click.echo(render(report))
+
+
+def _accelerators(
+    scenarios: tuple[str, ...], names: str, base: str | None, attainment: float, changes: tuple[str, ...]
+) -> dict[str, Any]:
+    path, *others = scenarios
+    if others:
+        raise UserError(Fault("--accelerators", "compares them under one scenario", "name one file"))
+    from sim.study.compare import compare_accelerators
+    from sim.study.plan_deployments import known_accelerators
+
+    asked = [n.strip() for n in names.split(",") if n.strip()]
+    if not asked:
+        raise UserError(Fault("--accelerators", "names none", "for example --accelerators A100,H100"))
+    chips = known_accelerators(asked)
+    first = known_accelerators([base])[0] if base is not None else None
+    if first is not None and first not in chips:
+        raise UserError(Fault("--base", f'"{first}" is not compared', f"one of {', '.join(chips)}"))
+    loaded = load_scenario(path, changes)
+    with faults_of(path):
+        return {
+            "mode": "accelerators",
+            **compare_accelerators(loaded, chips, attainment=attainment, base=first),
+        }
+
+
+def _scenarios(scenarios: tuple[str, ...], replications: int, changes: tuple[str, ...]) -> dict[str, Any]:
+    if len(scenarios) < 2:
+        raise UserError(
+            Fault(
+                "compare",
+                "there is nothing to compare with",
+                "name a second scenario, or --accelerators A100,H100,...",
+            )
+        )
+    from sim.study.compare_files import compare_scenarios
+
+    loaded = [load_scenario(path, changes) for path in scenarios]
+    return {"mode": "scenarios", **compare_scenarios(loaded, scenarios, replications=replications)}

@@ -1,0 +1,83 @@
+"""A comparison as files: compare.json, compare.csv and compare.png."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Report = Mapping[str, Any]
+
+
+def write_compare(report: Report, place: Path) -> None:
+    """Write the report of either mode into the folder `place`. The picture needs matplotlib."""
+    place.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+    (place / "compare.json").write_text(text + "\n", encoding="utf-8")
+    rows = [_flat(r) for r in report["rows"]]
+    write_csv(rows, place / "compare.csv")
+    if report["mode"] == "accelerators":
+        plot(report, place / "compare.png")
+
+
+def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Rows whose keys may differ, each number with four digits."""
+    keys = list(dict.fromkeys(k for row in rows for k in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, keys)
+        writer.writeheader()
+        writer.writerows({k: _short(v) for k, v in row.items()} for row in rows)
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one, their keys joined; lists of tables by their first."""
+    found: dict[str, Any] = {}
+    for key, part in value.items():
+        if isinstance(part, list) and part and isinstance(part[0], Mapping):
+            part = part[0]
+        if isinstance(part, Mapping):
+            found.update(_flat(part, f"{prefix}{key}."))
+        elif isinstance(part, list):
+            found[prefix + key] = "; ".join(f"{x:.5g}" if isinstance(x, float) else str(x) for x in part)
+        else:
+            found[prefix + key] = part
+    return found
+
+
+def plot(report: Report, path: Path) -> None:
+    """Four bars for each accelerator that meets the targets: how many, $/Mtok, J/token, tokens/s each."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = [r for r in report["rows"] if r["fits"]]
+    panels = (
+        ("accelerators", "accelerators in the fleet"),
+        ("usd_per_mtok_output", "$ per million output tokens"),
+        ("j_per_output_token", "J per output token (site)"),
+        ("tokens_per_s_per_accelerator", "output tokens/s per accelerator"),
+    )
+    figure, axes = plt.subplots(2, 2, figsize=(11, 0.5 * len(rows) + 4), sharey=True)
+    places = range(len(rows))
+    for axis, (key, title) in zip(axes.flat, panels, strict=True):
+        values = [r["equal_slo"][key] for r in rows]
+        axis.barh(places, values, color=["C1" if r["accelerator"] == report["base"] else "C0" for r in rows])
+        for i, v in enumerate(values):
+            axis.text(v * 1.05, i, f"{v:.3g}" if v < 1e3 else f"{v:,.0f}", va="center", fontsize=8)
+        axis.set_xscale("log")
+        axis.set_xlim(min(values) / 2, max(values) * 4)
+        axis.set_title(title, fontsize=10)
+        axis.set_yticks(list(places), [r["accelerator"] for r in rows], fontsize=8)
+        axis.tick_params(axis="x", labelsize=8)
+    axes[0, 0].invert_yaxis()
+    figure.suptitle(f"{report['scenario']}: the smallest fleet of each that meets the targets", fontsize=11)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

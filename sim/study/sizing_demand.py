@@ -1,0 +1,184 @@
+"""The demand of a scenario made larger or smaller, cut to a cell, shortened to a stretch that settles.
+
+Everything here gives a new scenario; the requests of one seed stay the same as far as the change allows it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sim.catalog.workloads import shape
+from sim.scenario.arrivals import (
+    Arrivals,
+    BurstArrivals,
+    ClosedArrivals,
+    TraceArrivals,
+    UserArrivals,
+)
+from sim.scenario.lengths import TraceLengths
+from sim.scenario.schema import Scenario
+from sim.scenario.workload import FROM_TRACE, Workload
+
+DAY_S, HOUR_S = 86_400.0, 3600.0
+FALLBACK_TPOT_S = 0.1
+"""Time per output token to expect where no target says so, for the time that batches take to settle."""
+SETTLING = 3.0
+"""Answers of mean length that fit one after another into the time that batches take to settle."""
+LONE_REQUESTS = 400
+
+
+def with_arrivals(scenario: Scenario, change: Mapping[int, Arrivals]) -> Scenario:
+    """The scenario with the arrivals of the workloads numbered in `change` replaced."""
+    workloads = tuple(
+        w.model_copy(update={"arrivals": change[i]}) if i in change else w
+        for i, w in enumerate(scenario.workloads)
+    )
+    return scenario.model_copy(update={"workloads": workloads})
+
+
+def scaled(scenario: Scenario, factor: float) -> Scenario:
+    """`factor` times the demand: rates and users grow, clients and bursts too (whole, at least one), and traces
+    are played faster."""
+    return with_arrivals(scenario, {i: _scaled(w.arrivals, factor) for i, w in enumerate(scenario.workloads)})
+
+
+def _scaled(arrivals: Arrivals, factor: float) -> Arrivals:
+    match arrivals:
+        case UserArrivals():
+            return arrivals.model_copy(update={"users": arrivals.users * factor})
+        case ClosedArrivals():
+            requests = arrivals.requests and max(1, round(arrivals.requests * factor))
+            clients = max(1, round(arrivals.clients * factor))
+            return arrivals.model_copy(update={"clients": clients, "requests": requests})
+        case BurstArrivals():
+            return arrivals.model_copy(update={"requests": max(1, round(arrivals.requests * factor))})
+        case TraceArrivals():
+            return arrivals.model_copy(update={"rate_scale": arrivals.rate_scale * factor})
+        case _:
+            return arrivals.model_copy(update={"rate_per_s": arrivals.rate_per_s * factor})
+
+
+def divides(scenario: Scenario) -> bool:
+    """Whether a share of the demand is a smaller demand of the same kind, so that one cell can stand for all."""
+    return all(w.arrivals.process in ("poisson", "users") for w in scenario.workloads)
+
+
+def is_open(scenario: Scenario) -> bool:
+    """Whether every workload arrives at a rate that goes on, so that a shorter run shows the same."""
+    return all(
+        w.arrivals.process in ("poisson", "users", "gamma", "deterministic") for w in scenario.workloads
+    )
+
+
+def peak_rate_per_s(workload: Workload, duration_s: float) -> float | None:
+    """Mean rate [requests/s] in the busiest hour of the run; None where arrivals follow from answers or a file."""
+    arrivals = workload.arrivals
+    match arrivals:
+        case UserArrivals():
+            _, factor = peak_hour(arrivals, duration_s)
+            return arrivals.users * arrivals.requests_per_user_per_day / DAY_S * factor
+        case ClosedArrivals() | BurstArrivals() | TraceArrivals():
+            return None
+        case _:
+            return arrivals.rate_per_s
+
+
+def rate_per_s(scenario: Scenario) -> float | None:
+    """Requests per second of all workloads in their busiest hours; None where one has no rate of its own."""
+    rates = [peak_rate_per_s(w, scenario.duration_s) for w in scenario.workloads]
+    known = [r for r in rates if r is not None]
+    return math.fsum(known) if len(known) == len(rates) else None
+
+
+def peak_hour(arrivals: UserArrivals, duration_s: float) -> tuple[float, float]:
+    """The hour of the shape [h] with the highest rate among those that the run covers, and that rate over the mean."""
+    given = arrivals.shape
+    rates = list(
+        shape(given) if isinstance(given, str) and given != "flat" else [] if given == "flat" else given
+    )
+    if not rates:
+        return arrivals.start_hour, 1.0
+    mean = sum(map(float, rates)) / len(rates)
+    first = math.floor(arrivals.start_hour)
+    hours = min(len(rates), max(1, math.ceil(arrivals.start_hour + duration_s / HOUR_S) - first))
+    covered = [(first + i) % len(rates) for i in range(hours)]
+    best = max(covered, key=lambda h: float(rates[h]))
+    return float(best), float(rates[best]) / mean
+
+
+def shortened(scenario: Scenario, requests: int) -> Scenario:
+    """A run of about `requests` counted requests at the busiest hour's rate, after batches have settled.
+
+    A demand that is not `is_open`, or a scenario no longer than that, stays as it is. Where the rate follows the
+    hour, the run stays within the busiest one.
+    """
+    rate = rate_per_s(scenario) if is_open(scenario) else None
+    if rate is None:
+        return scenario
+    settle_s = settling_s(scenario)
+    counted_s = max(requests / rate, settle_s)
+    peaked = any(
+        isinstance(w.arrivals, UserArrivals) and w.arrivals.shape != "flat" for w in scenario.workloads
+    )
+    if peaked:
+        counted_s = min(counted_s, HOUR_S - min(settle_s, HOUR_S / 2))
+    if settle_s + counted_s >= scenario.duration_s:
+        if not peaked or scenario.warmup_s:
+            return scenario
+        settle_s, counted_s = 0.1 * scenario.duration_s, 0.9 * scenario.duration_s
+    at_peak = with_arrivals(
+        scenario,
+        {
+            i: w.arrivals.model_copy(update={"start_hour": peak_hour(w.arrivals, scenario.duration_s)[0]})
+            for i, w in enumerate(scenario.workloads)
+            if isinstance(w.arrivals, UserArrivals)
+        },
+    )
+    return at_peak.model_copy(update={"duration_s": settle_s + counted_s, "warmup_s": settle_s})
+
+
+def settling_s(scenario: Scenario) -> float:
+    """Time [s] after which an empty fleet's batches have filled: a few answers of mean length, as slow as allowed."""
+    return SETTLING * max(_answer_s(w) for w in scenario.workloads)
+
+
+def _answer_s(workload: Workload) -> float:
+    from sim.metrics.moments import length_moments
+
+    moments = length_moments(workload, {})
+    tokens = moments.output if moments is not None else 256.0
+    slo = workload.slo
+    each = slo.tpot_s if slo.tpot_s is not None else FALLBACK_TPOT_S
+    longest = slo.e2e_s if slo.e2e_s is not None else math.inf
+    return max(1.0, min(tokens * each, longest) + (slo.ttft_s or 0.0))
+
+
+def lone(scenario: Scenario) -> Scenario:
+    """One client of each workload on replicas of their own: what a request sees that shares with nobody."""
+    workloads = tuple(
+        w.model_copy(update={"arrivals": _ALONE, "lengths": _own_lengths(w)}) for w in scenario.workloads
+    )
+    pools = tuple(p.model_copy(update={"replicas": len(workloads)}) for p in scenario.pools)
+    return scenario.model_copy(
+        update={
+            "workloads": workloads,
+            "pools": pools,
+            "cells": 1,
+            "warmup_s": 0.0,
+            "duration_s": DAY_S,
+            "router": "least-outstanding",
+        }
+    )
+
+
+_ALONE = ClosedArrivals.model_validate({"process": "closed", "clients": 1, "requests": LONE_REQUESTS})
+
+
+def _own_lengths(workload: Workload) -> Any:
+    """The lengths apart from the arrivals: drawn from the trace's rows where they stand in a trace."""
+    arrivals = workload.arrivals
+    if workload.lengths != FROM_TRACE or not isinstance(arrivals, TraceArrivals):
+        return workload.lengths
+    return TraceLengths.model_validate({"kind": "trace", "path": arrivals.path, "format": arrivals.format})
