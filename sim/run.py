@@ -97,9 +97,10 @@ def step_costs(
     """The step cost of each pool, at the calibrated coefficients or, by `calibration_z`, beside them.
 
     Raises ScenarioError with every pool's faults under its key path: a model that does not fit, shapes that
-    cannot be cut as asked.
+    cannot be cut as asked; or a site whose power limit is below what it draws idle.
     """
     from sim.metrics.moments import length_moments
+    from sim.metrics.site_limit import limit_faults
 
     costs, faults = [], []
     for i, pool in enumerate(scenario.pools):
@@ -109,6 +110,7 @@ def step_costs(
             costs.append(_step_cost(pool, known, calibration_z))
         except UserError as error:
             faults += [replace(f, path=f"pool[{i}].{f.path}".rstrip(".")) for f in error.faults]
+    faults = faults or limit_faults(scenario, [cost.idle_w for cost in costs])
     if faults:
         raise ScenarioError(faults)
     return tuple(costs)

@@ -8,15 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from sim.catalog.accelerators import accelerator
-from sim.catalog.servers import server
 from sim.cost.types import StepCost
 from sim.engine import state as S
+from sim.metrics.hall import Hall, TrainingBlock, hall_of, training_block
 from sim.metrics.moments import Moments, mixture
-from sim.metrics.power import EnergySeries, Hall, energy_series
+from sim.metrics.power import EnergySeries, it_series
 from sim.metrics.run import RunMetrics
+from sim.metrics.site_power import SitePower, site_power
 from sim.metrics.span import Span, span_of
-from sim.scenario.pool import Pool
 from sim.scenario.schema import Scenario
 
 
@@ -44,13 +43,27 @@ class Observed:
     @cached_property
     def halls(self) -> tuple[Hall, ...]:
         """The hardware of each pool."""
-        pue = self.scenario.site.pue
-        return tuple(_hall(p, c, pue) for p, c in zip(self.scenario.pools, self.costs, strict=True))
+        site = self.scenario.site
+        return tuple(hall_of(p, c.idle_w, site) for p, c in zip(self.scenario.pools, self.costs, strict=True))
+
+    @cached_property
+    def blocks(self) -> tuple[TrainingBlock, ...]:
+        """The hardware of each training run."""
+        return tuple(training_block(t, self.scenario.site) for t in self.scenario.training)
+
+    @cached_property
+    def site_power(self) -> SitePower:
+        """Energy of the whole site over the span, by slots of the calendar."""
+        return site_power(self.span, self._it_series, self.halls, self.blocks, self.scenario.site)
 
     @cached_property
     def energies(self) -> tuple[EnergySeries, ...]:
-        """Energy of each pool in each window of the span."""
-        return tuple(energy_series(self.span, i, hall) for i, hall in enumerate(self.halls))
+        """Energy of each pool in each window of the span, its share of the overhead included."""
+        return tuple(self.site_power.with_overhead(series) for series in self._it_series)
+
+    @cached_property
+    def _it_series(self) -> tuple[EnergySeries, ...]:
+        return tuple(it_series(self.span, i, hall) for i, hall in enumerate(self.halls))
 
     @cached_property
     def pool_columns(self) -> np.ndarray:
@@ -75,9 +88,3 @@ class Observed:
         arrived = [float(self.arrived([w])) for w in numbers]
         weights = arrived if sum(arrived) else [1.0] * len(numbers)
         return mixture([self.lengths[w] for w in numbers], weights)
-
-
-def _hall(pool: Pool, cost: StepCost, pue: float) -> Hall:
-    around = server(accelerator(pool.accelerator).server)
-    accelerators = pool.replicas * pool.accelerators_per_replica
-    return Hall(pool.replicas, accelerators, accelerators / around.accelerators, around, cost.idle_w, pue)

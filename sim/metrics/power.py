@@ -1,4 +1,4 @@
-"""From the energy that accelerators spend in steps to the draw of servers and of the site."""
+"""From the energy that accelerators spend in steps to the draw of a pool's servers."""
 
 from __future__ import annotations
 
@@ -6,46 +6,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.catalog.types import Server
 from sim.engine.state import BUSY_S, ENERGY_J
+from sim.metrics.hall import Hall
 from sim.metrics.span import Span
 
-PARTS = ("accelerators_active", "accelerators_idle", "host", "overhead")
-
-
-@dataclass(frozen=True)
-class Hall:
-    """What a pool consists of, as far as power goes.
-
-    servers: as many as its accelerators fill, fractions included, of the kind `server`.
-    idle_w: draw of one replica's accelerators with no call on it, the model resident [W].
-    pue: site power over IT power [1].
-    """
-
-    replicas: int
-    accelerators: int
-    servers: float
-    server: Server
-    idle_w: float
-    pue: float
-
-    @property
-    def provisioned_it_w(self) -> float:
-        """Nameplate power of the servers [W]."""
-        return self.servers * self.server.max_power_w
+IT_PARTS = ("accelerators_active", "accelerators_idle", "host", "network", "storage", "spare")
+PARTS = (*IT_PARTS, "overhead")
 
 
 @dataclass(frozen=True)
 class EnergySeries:
-    """Energy of one pool in each window, float64[N] [J], in the parts that sum to the site's.
+    """Energy of one pool in each window, float64[N] [J], in the parts that sum to its share of the site's.
 
     accelerators_active: while calls are on a replica;  accelerators_idle: while none are;
-    host: CPUs, network cards, fans and conversion losses;  overhead: cooling and distribution (PUE - 1).
+    host: CPUs, network cards, fans and conversion losses;  network: switches;  storage: and management;
+    spare: servers that stand by;  overhead: the pool's share of cooling and distribution, by its IT energy.
     """
 
     accelerators_active: np.ndarray
     accelerators_idle: np.ndarray
     host: np.ndarray
+    network: np.ndarray
+    storage: np.ndarray
+    spare: np.ndarray
     overhead: np.ndarray
 
     @property
@@ -54,25 +37,31 @@ class EnergySeries:
 
     @property
     def it_j(self) -> np.ndarray:
-        return self.accelerator_j + self.host
+        return self.accelerator_j + self.host + self.network + self.storage + self.spare
 
     @property
     def site_j(self) -> np.ndarray:
         return self.it_j + self.overhead
 
 
-def energy_series(span: Span, pool: int, hall: Hall) -> EnergySeries:
-    """Energy of the pool numbered `pool` in each window of the span.
+def it_series(span: Span, pool: int, hall: Hall) -> EnergySeries:
+    """Energy of the pool numbered `pool` in each window of the span, without overhead.
 
-    it = ((1 + fan_fraction) x accelerators + host_power) / psu_efficiency, the form and values of the server
-    catalog, in which the host draws the same busy or idle;  site = it x PUE.
+    servers = ((1 + fan_fraction) x accelerators + host_power) / psu_efficiency, the form and values of the server
+    catalog, in which the host draws the same busy or idle;  the rest draws the same at all times.
     """
-    columns = span.columns[pool]
-    idle_s = np.maximum(hall.replicas * span.width_s - columns[:, BUSY_S], 0.0)
+    columns, width_s = span.columns[pool], span.width_s
+    idle_s = np.maximum(hall.replicas * width_s - columns[:, BUSY_S], 0.0)
     active_j, idle_j = columns[:, ENERGY_J], hall.idle_w * idle_s
     server = hall.server
     components_j = (1 + server.fan_fraction) * (active_j + idle_j)
-    components_j = components_j + hall.servers * server.host_power_w * span.width_s
-    host_j = components_j / server.psu_efficiency - (active_j + idle_j)
-    overhead_j = (hall.pue - 1) * (active_j + idle_j + host_j)
-    return EnergySeries(active_j, idle_j, host_j, overhead_j)
+    components_j = components_j + hall.servers * server.host_power_w * width_s
+    return EnergySeries(
+        accelerators_active=active_j,
+        accelerators_idle=idle_j,
+        host=components_j / server.psu_efficiency - (active_j + idle_j),
+        network=hall.network_w * width_s,
+        storage=hall.storage_w * width_s,
+        spare=hall.spare_w * width_s,
+        overhead=np.zeros_like(width_s),
+    )

@@ -11,25 +11,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from sim.engine import state as S
 from sim.metrics.latency import latency_section, requests_section, slo_section, workload_target_shares
 from sim.metrics.observed import Observed
 from sim.metrics.overload import backlog
 from sim.metrics.pools import pool_capacity, pool_section
-from sim.metrics.power import PARTS
+from sim.metrics.site_section import (
+    carbon_section,
+    energy_section,
+    power_section,
+    site_section,
+    water_section,
+)
 from sim.metrics.warnings import warnings_of
-
-WH_J = 3600.0
-KWH_J = 3.6e6
 
 
 def summarise(observed: Observed) -> dict[str, Any]:
     """The summary, but for money and for the circumstances of the run.
 
-    energy: j_per_output_token and wh_per_request count the site's energy, `parts` sum to `site_j`.
-    carbon: of the electricity that the site draws, without the making of the hardware.
+    energy: j_per_output_token and wh_per_request count the site's energy without training, `parts` sum to `site_j`.
+    carbon: kg is of the electricity that the site draws, embodied_kg of making the hardware.
     tokens.prefill_computed: prompt tokens that replicas computed in the span, recomputation included.
     utilization: share of time that accelerators had calls to run.
     """
@@ -37,7 +38,9 @@ def summarise(observed: Observed) -> dict[str, Any]:
     every = range(len(scenario.workloads))
     requests = requests_section(metrics, every)
     output = int(metrics.counters[:, S.OUTPUT].sum())
-    site_j = _total(observed, "site_j")
+    accelerators = sum(hall.accelerators for hall in observed.halls)
+    made = accelerators + sum(hall.spare_servers * hall.server.accelerators for hall in observed.halls)
+    made += sum(block.accelerators for block in observed.blocks)
     summary: dict[str, Any] = {
         "requests": requests,
         "tokens": {
@@ -50,45 +53,22 @@ def summarise(observed: Observed) -> dict[str, Any]:
         "slo": slo_section(metrics, every, [w.slo for w in scenario.workloads], span.length_s),
         "fleet": {
             "replicas": sum(pool.replicas for pool in scenario.pools),
-            "accelerators": sum(hall.accelerators for hall in observed.halls),
+            "accelerators": accelerators,
             "servers": sum(hall.servers for hall in observed.halls),
+            "spare_servers": sum(hall.spare_servers for hall in observed.halls),
         },
         "utilization": _utilization(observed),
-        "power": _power(observed),
-        "energy": {
-            "it_j": _total(observed, "it_j"),
-            "site_j": site_j,
-            "accelerator_j": _total(observed, "accelerator_j"),
-            "parts": {part: _total(observed, part) for part in PARTS},
-            "j_per_output_token": site_j / output if output else None,
-            "wh_per_request": site_j / WH_J / requests["completed"] if requests["completed"] else None,
-        },
-        "carbon": {
-            "kg": site_j / KWH_J * observed.carbon_g_per_kwh / 1e3,
-            "g_per_kwh": observed.carbon_g_per_kwh,
-        },
+        "power": power_section(observed),
+        "energy": energy_section(observed, output, requests["completed"]),
+        "carbon": carbon_section(observed, made),
+        "water": water_section(observed),
+        "site": site_section(observed),
         "span": {"start_s": span.start_s, "end_s": span.end_s, "duration_s": scenario.duration_s},
         "workloads": [_workload(observed, w) for w in every],
         "pools": [pool_section(observed, i) for i in range(len(scenario.pools))],
         "overload": _overload(observed),
     }
     return {**summary, "warnings": warnings_of(summary)}
-
-
-def _total(observed: Observed, name: str) -> float:
-    """Sum over pools and windows of a series of `EnergySeries` [J]."""
-    return float(sum(getattr(energy, name).sum() for energy in observed.energies))
-
-
-def _power(observed: Observed) -> dict[str, float]:
-    span = observed.span
-    it_w = sum(energy.it_j for energy in observed.energies) / span.width_s
-    return {
-        "it_w_mean": _total(observed, "it_j") / span.length_s,
-        "it_w_peak": float(np.max(it_w)),
-        "site_w_mean": _total(observed, "site_j") / span.length_s,
-        "provisioned_it_w": sum(hall.provisioned_it_w for hall in observed.halls),
-    }
 
 
 def _utilization(observed: Observed) -> float:

@@ -11,7 +11,7 @@ Table = dict[str, np.ndarray]
 
 
 def windows_table(observed: Observed) -> Table:
-    """One row per pool and window of the span, pool by pool.
+    """One row per pool and window of the span, pool by pool, and then by training run, which has only its draw.
 
     width_s is shorter for the last window. accelerator_w, it_w, site_w: mean draw [W]. utilization: busy share of
     the replicas. mean_batch: sequences that a busy replica decodes at once. queue, in_system: mean requests waiting,
@@ -20,6 +20,7 @@ def windows_table(observed: Observed) -> Table:
     """
     pools = range(len(observed.scenario.pools))
     parts = [_pool_windows(observed, i) for i in pools]
+    parts += [_training_windows(observed, i, parts[0]) for i in range(len(observed.blocks))]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -41,6 +42,21 @@ def _pool_windows(observed: Observed, i: int) -> Table:
         "decode_tokens_per_s": columns[:, S.DECODED] / width_s,
         "prefill_tokens_per_s": columns[:, S.PREFILLED] / width_s,
         "preemptions": np.round(columns[:, S.PREEMPTED]).astype(np.int64),
+    }
+
+
+def _training_windows(observed: Observed, i: int, like: Table) -> Table:
+    """The draw of a training run; what it has no figure for is 0."""
+    power, width_s = observed.site_power, observed.span.width_s
+    it_j = power.training_j[i]
+    none = {name: np.zeros(len(width_s), column.dtype) for name, column in like.items() if name != "pool"}
+    return {
+        **{"pool": np.full(len(width_s), observed.blocks[i].name, dtype=object)},
+        **none,
+        "start_s": observed.span.window_start_s,
+        "width_s": width_s,
+        "it_w": power.slots.by_window(it_j) / width_s,
+        "site_w": power.slots.by_window(it_j * power.per_it) / width_s,
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sim.units import format_power
+
 RECOMPUTED_SHARE = 0.05
 """Of prefill that preemption made necessary: beyond it, KV room is what a pool lacks."""
 STILL_WAITING_SHARE = 0.03
@@ -16,6 +18,7 @@ def warnings_of(summary: Mapping[str, Any]) -> list[str]:
     return [
         *_overloads(summary),
         *_rejections(summary),
+        *_over_limit(summary),
         *_unsettled(summary),
         *_preemptions(summary),
         *_step_costs(summary),
@@ -49,6 +52,15 @@ def _rejections(summary: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{rejected:,} of {arrived:,} requests of workload {workload['name']} were rejected ({why}); "
             "latencies are those of the others"
+        )
+
+
+def _over_limit(summary: Mapping[str, Any]) -> Iterator[str]:
+    power = summary["power"]
+    if power["limit_w"] is not None and power["headroom_w"] < 0:
+        yield (
+            f"the site draws {format_power(power['site_w_peak'])} at its peak, above its limit of "
+            f"{format_power(power['limit_w'])}; nothing in this run holds it back"
         )
 
 
