@@ -1,8 +1,4 @@
-"""The ledger of a run: what its span of time costs, line by line, and what its tokens sell for.
-
-Costs run with time: each line is a cost per second of the fleet, times the span. So cost per request is an
-outcome of the load, not an input. A year has 8,760 hours, a month a twelfth of that.
-"""
+"""The ledger of a run: what its span of time costs, line by line and by what it was for, and what it sells for."""
 
 from __future__ import annotations
 
@@ -10,51 +6,24 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sim.economics.capital import yearly_capital
+from sim.economics.capital import tax_shield_npv
+from sim.economics.depreciation import MACRS
+from sim.economics.lines import HOUR_S, KWH_J, MONTH_S, YEAR_S, building_usd, cost_lines, purchases
 from sim.economics.prices import Prices
 from sim.economics.revenue import Sold, revenue_lines
+from sim.economics.split import entries, sums
 from sim.economics.usage import Usage
 
-HOUR_S = 3600.0
-YEAR_S = 8760 * HOUR_S
-MONTH_S = YEAR_S / 12
-KWH_J = 3.6e6
+__all__ = ["HOUR_S", "KWH_J", "MONTH_S", "YEAR_S", "capex_usd", "money", "revenue_usd"]
 MILLION = 1e6
+SPLIT = ("pool", "workload", "pass", "phase")
+"""Axes that the summary divides the total by, beside its lines."""
 
 
-def cost_lines(usage: Usage, prices: Prices) -> dict[str, float]:
-    """Cost of the span by line [$]: of owning, or of renting, the fleet; and of staff."""
-    lines = _rented(usage, prices) if prices.cost.basis == "rent" else _owned(usage, prices)
-    lines["staff"] = prices.cost.staff_usd_per_year * usage.span_s / YEAR_S
-    return lines
-
-
-def capex_usd(usage: Usage, prices: Prices) -> tuple[float, float]:
-    """Purchase price of the servers, and of the network and storage bought with them [$]."""
-    servers = sum(pool.servers * prices.servers[pool.name].usd for pool in usage.pools)
-    return servers, servers * prices.cost.network_storage_fraction
-
-
-def _owned(usage: Usage, prices: Prices) -> dict[str, float]:
-    cost, site = prices.cost, prices.site
-    years = usage.span_s / YEAR_S
-    servers, network = capex_usd(usage, prices)
-    of_servers = yearly_capital(servers, cost.depreciation_years, cost.cost_of_capital)
-    of_network = yearly_capital(network, cost.depreciation_years, cost.cost_of_capital)
-    provisioned_kw = sum(pool.provisioned_it_w for pool in usage.pools) / 1e3
-    return {
-        "server_depreciation": of_servers.depreciation_usd * years,
-        "network_storage_depreciation": of_network.depreciation_usd * years,
-        "cost_of_capital": (of_servers.capital_usd + of_network.capital_usd) * years,
-        "maintenance": (servers + network) * cost.maintenance_fraction_per_year * years,
-        "colocation": provisioned_kw * site.colocation_usd_per_kw_month * usage.span_s / MONTH_S,
-        "electricity": usage.site_j / KWH_J * site.electricity_usd_per_kwh,
-    }
-
-
-def _rented(usage: Usage, prices: Prices) -> dict[str, float]:
-    hours = usage.span_s / HOUR_S
-    return {"rent": sum(p.accelerators * hours * prices.rents[p.name].usd for p in usage.pools)}
+def capex_usd(usage: Usage, prices: Prices) -> dict[str, float]:
+    """Purchase price of the hardware that depreciates, by its line, and of an own building [$]."""
+    bought = {line: math.fsum(each) for line, each in purchases(usage, prices).items()}
+    return {**bought, "building_depreciation": math.fsum(building_usd(usage, prices))}
 
 
 def revenue_usd(usage: Usage, prices: Prices) -> float | None:
@@ -69,10 +38,12 @@ def money(usage: Usage, prices: Prices) -> dict[str, Any]:
     """The summary's keys `cost`, `revenue`, `margin` (revenue less cost [$]) and `margin_fraction`.
 
     Costs per request and per token are None where nothing was completed. The lines of `cost.breakdown` sum
-    to `cost.usd_total`.
+    to `cost.usd_total`, and so do the dollars of each division in `cost.by`.
     """
-    lines = cost_lines(usage, prices)
+    by_pool = cost_lines(usage, prices)
+    lines = {line: math.fsum(each) for line, each in by_pool.items()}
     total = math.fsum(lines.values())
+    divided = entries(by_pool, usage)
     revenue = revenue_usd(usage, prices)
     return {
         "cost": {
@@ -83,7 +54,8 @@ def money(usage: Usage, prices: Prices) -> dict[str, Any]:
             "usd_per_mtok_output": _per(total * MILLION, usage.output_tokens),
             "usd_per_mtok": _per(total * MILLION, usage.input_tokens + usage.output_tokens),
             "breakdown": lines,
-            "capex_usd": math.fsum(capex_usd(usage, prices)) if prices.cost.basis == "own" else None,
+            "by": {axis: sums(divided, axis) for axis in SPLIT},
+            **_owned(usage, prices),
             "prices": _sources(prices),
             "terms": _terms(prices),
         },
@@ -97,20 +69,41 @@ def _per(usd: float, count: float) -> float | None:
     return usd / count if count else None
 
 
-def _terms(prices: Prices) -> dict[str, float]:
-    """The rates that made the lines, by their names in the scenario file."""
-    names = {
-        "own": (
-            "depreciation_years",
-            "cost_of_capital",
-            "network_storage_fraction",
-            "maintenance_fraction_per_year",
-        ),
-        "rent": (),
-    }[prices.cost.basis]
-    of_cost = {name: getattr(prices.cost, name) for name in (*names, "staff_usd_per_year")}
-    site = ("electricity_usd_per_kwh", "colocation_usd_per_kw_month") if prices.cost.basis == "own" else ()
-    return {**of_cost, **{name: getattr(prices.site, name) for name in ("pue", *site)}}
+def _owned(usage: Usage, prices: Prices) -> dict[str, Any]:
+    """What was bought, and today's value of the tax that its depreciation saves; None where all is rented.
+
+    The shield is that of the hardware under MACRS over 5 years, taxes saved in mid-year; buildings are left out.
+    """
+    if prices.cost.basis != "own":
+        return {"capex_usd": None, "tax_shield_usd": None}
+    bought = capex_usd(usage, prices)
+    total, building = math.fsum(bought.values()), bought["building_depreciation"]
+    terms = {"tax_rate": prices.cost.tax_rate, "rate": prices.cost.cost_of_capital}
+    shield = tax_shield_npv(total - building, MACRS[5], timing="mid", **terms)
+    return {"capex_usd": total, "tax_shield_usd": shield if prices.cost.tax_rate else None}
+
+
+_OWN = (
+    "depreciation",
+    "depreciation_years",
+    "cost_of_capital",
+    "capital_charge",
+    "network_storage_fraction",
+    "installation_fraction",
+    "spares_fraction",
+    "maintenance_fraction_per_year",
+    "building",
+)
+_BOTH = ("staff_usd_per_year", "software_usd_per_accelerator_year", "training_usd")
+
+
+def _terms(prices: Prices) -> dict[str, Any]:
+    """The terms that made the lines, by their names in the scenario file."""
+    own = prices.cost.basis == "own"
+    of_cost = {name: getattr(prices.cost, name) for name in ((*_OWN, *_BOTH) if own else _BOTH)}
+    made = {"residual_value": prices.residual, "age_years": prices.age_years} if own else {}
+    site = ("electricity_usd_per_kwh", "colocation_usd_per_kw_month") if own else ()
+    return {**of_cost, **made, **{name: getattr(prices.site, name) for name in ("pue", *site)}}
 
 
 def _sources(prices: Prices) -> Mapping[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from statistics import geometric_mean
 
-from sim.catalog.prices import BASES, price_series
+from sim.catalog.prices import price_series
 from sim.catalog.types import PricePoint
 
 DAYS_IN_YEAR = 365.25
@@ -43,9 +43,9 @@ def read_price(points: Sequence[PricePoint], date: str) -> Reading:
     the nearest price is held, and `where` says so.
     """
     dated = [
-        (day, math.exp(math.fsum(math.log(p.usd) for p in same) / len(same)))
+        (day, usds[0] if len(usds) == 1 else geometric_mean(usds))
         for day, group in groupby(sorted(points, key=lambda p: p.date), key=lambda p: p.date)
-        if (same := list(group))
+        if (usds := [p.usd for p in group])
     ]
     at = year_of(date)
     first, last = dated[0], dated[-1]
@@ -71,6 +71,3 @@ def longest_basis(name: str) -> str | None:
     found = {basis: len(price_series(name, basis)) for basis in PREFERRED}
     best = max(found.values())
     return next((b for b, count in found.items() if count == best), None) if best else None
-
-
-assert set(PREFERRED) == set(BASES)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+WHOLE = "request"
+"""Name of the one pass of a request that is no program of passes."""
 
 
 @dataclass(frozen=True)
@@ -12,20 +15,42 @@ class PoolUsage:
     """Hardware of one pool, held for the whole span. servers: as many as its accelerators fill, in part too.
 
     provisioned_it_w: nameplate power of those servers [W].
+    busy: share of the span in which replicas had calls to run [1].
+    it_j: IT energy;  idle_j: the part of it drawn while replicas had none [J].
+    prefill_s, decode_s: time of one token of a phase, run alone as the pool ran it [s]; their ratio divides what a
+        busy pool costs among its phases.
     """
 
     name: str
+    model: str
     accelerators: float
     servers: float
     provisioned_it_w: float
+    busy: float
+    it_j: float
+    idle_j: float
+    prefill_s: float
+    decode_s: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """Tokens that the completed requests of a workload had computed in one stage, on replicas of `model`."""
+
+    workload: str
+    stage: str
+    model: str
+    prefilled: float
+    output: float
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Hardware and site energy [J] over the span [s], and the requests and tokens that completed."""
+    """Hardware and site energy [J] over the span [s], and the requests, tokens and work that completed."""
 
     span_s: float
     pools: tuple[PoolUsage, ...]
+    work: tuple[Work, ...]
     site_j: float
     requests: int
     input_tokens: int
@@ -36,12 +61,39 @@ def usage_of(summary: Mapping[str, Any]) -> Usage:
     """The usage that a result's summary tells of."""
     return Usage(
         span_s=summary["span"]["end_s"] - summary["span"]["start_s"],
-        pools=tuple(
-            PoolUsage(p["name"], p["accelerators"], p["servers"], p["power"]["provisioned_it_w"])
-            for p in summary["pools"]
-        ),
+        pools=tuple(map(_pool, summary["pools"])),
+        work=tuple(work for w in summary["workloads"] for work in _work(w)),
         site_j=summary["energy"]["site_j"],
         requests=summary["requests"]["completed"],
         input_tokens=summary["tokens"]["input"],
         output_tokens=summary["tokens"]["output"],
     )
+
+
+def _pool(pool: Mapping[str, Any]) -> PoolUsage:
+    """Hosts draw the same busy or idle: theirs is idle energy for the idle part of the time."""
+    energy, busy = pool["energy"], min(pool["utilization"], 1.0)
+    around_j = energy["it_j"] - energy["accelerator_j"]
+    return PoolUsage(
+        name=pool["name"],
+        model=pool["model"],
+        accelerators=pool["accelerators"],
+        servers=pool["servers"],
+        provisioned_it_w=pool["power"]["provisioned_it_w"],
+        busy=busy,
+        it_j=energy["it_j"],
+        idle_j=energy["accelerators_idle_j"] + (1 - busy) * around_j,
+        prefill_s=pool["token_time_s"]["prefill"],
+        decode_s=pool["token_time_s"]["decode"],
+    )
+
+
+def _work(workload: Mapping[str, Any]) -> Iterator[Work]:
+    name, model = workload["name"], workload["model"]
+    if not workload.get("stages"):
+        tokens = workload["tokens"]
+        yield Work(name, WHOLE, model, tokens["input"], tokens["output"])
+        return
+    for stage in workload["stages"]:
+        own = stage.get("model", model)
+        yield Work(name, stage["name"], own, stage["prefilled"], stage["output"])

@@ -48,9 +48,9 @@ def capacity(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> Capacity
     batch, binds = _largest_batch(cost, scheduler, lengths)
     ending = batch / lengths.output
     if scheduler.kind == "prefill-first":
-        cycle_s = _step_s(cost, batch, 0, lengths) + _prefills_s(cost, scheduler, ending, lengths)
+        cycle_s = step_s(cost, batch, 0, lengths) + _prefills_s(cost, scheduler, ending, lengths)
     else:
-        cycle_s = _step_s(cost, batch, ending, lengths)
+        cycle_s = step_s(cost, batch, ending, lengths)
     return Capacity(ending / cycle_s, batch, binds)
 
 
@@ -63,7 +63,7 @@ def _largest_batch(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> tu
     return max(1, math.floor(limits[binds])), binds
 
 
-def _step_s(cost: StepCost, batch: int, prompts: float, lengths: Moments) -> float:
+def step_s(cost: StepCost, batch: int, prompts: float, lengths: Moments) -> float:
     """Time of a step [s] that decodes `batch` sequences and computes `prompts` whole prompts."""
     prefill = prompts * lengths.input
     accelerator_s = (
@@ -79,7 +79,7 @@ def _step_s(cost: StepCost, batch: int, prompts: float, lengths: Moments) -> flo
 def _prefill_s(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> float:
     """Time of one prompt [s] in a step of prompts alone that is as full as the budget lets it be."""
     prompts = max(1.0, scheduler.token_budget / max(lengths.input, 1.0))
-    return _step_s(cost, 0, prompts, lengths) / prompts
+    return step_s(cost, 0, prompts, lengths) / prompts
 
 
 def _prefills_s(cost: StepCost, scheduler: Scheduler, ending: float, lengths: Moments) -> float:
@@ -89,7 +89,7 @@ def _prefills_s(cost: StepCost, scheduler: Scheduler, ending: float, lengths: Mo
     1 - exp(-ending), and more than one where its prompts exceed the budget.
     """
     steps = max(-math.expm1(-ending), ending * lengths.input / scheduler.token_budget)
-    return steps * _step_s(cost, 0, ending / steps, lengths)
+    return steps * step_s(cost, 0, ending / steps, lengths)
 
 
 def _token_s(cost: StepCost, tokens: float) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 from sim.engine import state as S
 from sim.metrics.capacity import capacity, kv_limited_batch
 from sim.metrics.observed import Observed
+from sim.metrics.token_time import token_time_s
 
 
 def pool_section(observed: Observed, i: int) -> dict[str, Any]:
@@ -28,7 +29,8 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
         "accelerators_per_replica": pool.accelerators_per_replica,
         "accelerators": hall.accelerators,
         "server": hall.server.name,
-        "servers": hall.servers,
+        "servers": hall.servers + hall.spare_servers,
+        "spare_servers": hall.spare_servers,
         "scheduler": pool.scheduler.model_dump(mode="json"),
         "max_batch": pool.scheduler.max_batch,
         "mean_batch": float(columns[S.BATCH_S]) / busy_s if busy_s else None,
@@ -52,7 +54,14 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
             "it_w_mean": float(energy.it_j.sum()) / span.length_s,
             "provisioned_it_w": hall.provisioned_it_w,
         },
-        "energy": {"accelerator_j": float(energy.accelerator_j.sum()), "it_j": float(energy.it_j.sum())},
+        "energy": {
+            "accelerator_j": float(energy.accelerator_j.sum()),
+            "accelerators_idle_j": float(energy.accelerators_idle.sum()),
+            "it_j": float(energy.it_j.sum()),
+        },
+        "token_time_s": token_time_s(
+            cost, pool.scheduler, lengths, float(columns[S.BATCH_S]) / busy_s if busy_s else None
+        ),
         "step_cost": _step_cost(observed, i),
     }
 

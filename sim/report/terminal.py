@@ -22,6 +22,13 @@ _LATENCIES = {
 }
 _STATISTICS = ("mean", "p50", "p90", "p99")
 _BASIS = {"own": "owned hardware", "rent": "rented accelerators"}
+_OPTIONAL = {
+    "installation_depreciation": "installation",
+    "spares_depreciation": "spares",
+    "staff": "staff",
+    "software": "software",
+    "training": "training the model",
+}
 _ENERGY_PARTS = {
     "accelerators_active": "accelerators, busy",
     "accelerators_idle": "accelerators, idle",
@@ -38,7 +45,9 @@ def render(summary: Summary) -> RenderableType:
         *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
         *_section("How well the step cost is known (median error to expect)", [_knowledge(summary)]),
         *_section("Energy", [_energy(summary)]),
-        *_section(f"Cost ({_BASIS[summary['cost']['basis']]})", [_ledger(summary)]),
+        *_section(
+            f"Cost ({_BASIS[summary['cost']['basis']]})", [_ledger(summary), Text(""), _spent_on(summary)]
+        ),
         *_section("Assumptions", [_bullets(_assumptions(summary))]),
         *_warnings(summary),
     )
@@ -166,11 +175,25 @@ def _energy(summary: Summary) -> Table:
 def _ledger(summary: Summary) -> Table:
     cost, output = summary["cost"], summary["tokens"]["output"]
     table = _table("", "of the run", "per Mtok output", "share")
-    lines = {name.replace("_", " "): usd for name, usd in cost["breakdown"].items()}
+    lines = {name.replace("_", " "): usd for name, usd in cost["breakdown"].items() if usd}
     for name, usd in {**lines, "total": cost["usd_total"]}.items():
         share = usd / cost["usd_total"] if cost["usd_total"] else None
         per_mtok = usd / output * 1e6 if output else None
         table.add_row(name, format_usd(usd), dollars(per_mtok), percent(share))
+    return table
+
+
+def _spent_on(summary: Summary) -> Table:
+    """The same total by what it was for; of the axes but the phase, those that divide it."""
+    cost = summary["cost"]
+    table = _table("spent on", "", "of the run", "share", words=2)
+    for axis, parts in cost["by"].items():
+        passes = axis == "pass" and len(parts) == len(cost["by"]["workload"])
+        if (len(parts) < 2 and axis != "phase") or passes:
+            continue
+        for i, (name, usd) in enumerate(parts.items()):
+            share = usd / cost["usd_total"] if cost["usd_total"] else None
+            table.add_row(axis if i == 0 else "", name, format_usd(usd), percent(share))
     return table
 
 
@@ -201,14 +224,27 @@ def _price_assumptions(cost: Summary) -> Iterator[str]:
     terms = cost["terms"]
     if cost["basis"] == "own":
         yield (
-            f"Hardware of {format_usd(cost['capex_usd'])} is written off over "
-            f"{terms['depreciation_years']:g} years, at {percent(terms['cost_of_capital'])} cost of capital; "
+            f"Hardware of {format_usd(cost['capex_usd'])} is written off {_schedule(terms)}, at "
+            f"{percent(terms['cost_of_capital'])} cost of capital; "
             f"{percent(terms['network_storage_fraction'])} of the servers' price is for network and storage."
         )
         yield (
             f"Electricity costs {format_usd(terms['electricity_usd_per_kwh'])}/kWh, colocation "
             f"{format_usd(terms['colocation_usd_per_kw_month'])} per kW of nameplate and month."
         )
+
+    unpriced = [name for name, usd in cost["breakdown"].items() if not usd and name in _OPTIONAL]
+    if unpriced:
+        yield f"Not counted, for want of a price: {', '.join(_OPTIONAL[name] for name in unpriced)}."
+
+
+def _schedule(terms: Summary) -> str:
+    left = terms["residual_value"]
+    rest = f" to {percent(left)}" if left else ""
+    years, kind = f"{terms['depreciation_years']:g} years", terms["depreciation"]
+    if kind == "straight-line":
+        return f"over {years}{rest}"
+    return f"by {kind.replace('-', ' ')}{rest}, from an age of {terms['age_years']:.2g} years"
 
 
 def _warnings(summary: Summary) -> Iterator[RenderableType]:

@@ -22,6 +22,7 @@ Term = Literal["on_demand", "one_year", "three_year"]
 def _date(value: object) -> str:
     """A year, a month or a day, as ISO text; TOML's own dates too."""
     text = value.isoformat() if isinstance(value, datetime.date) else value
+    text = str(text) if isinstance(text, int) and not isinstance(text, bool) else text  # 2024, without quotes
     if isinstance(text, str) and _DATE.fullmatch(text):
         try:
             datetime.date.fromisoformat((text + "-01-01")[:10])

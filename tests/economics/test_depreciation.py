@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ AGES = st.lists(st.floats(0, 30), min_size=2, max_size=12).map(sorted)
 
 @given(SCHEDULES, AGES)
 def test_charges_between_any_ages_sum_to_the_fall_in_book_value(schedule, ages):
-    charges = [written_off(schedule, a, b) for a, b in zip(ages, ages[1:], strict=False)]
+    charges = [written_off(schedule, a, b) for a, b in itertools.pairwise(ages)]
     assert sum(charges) == pytest.approx(schedule.book(ages[0]) - schedule.book(ages[-1]), abs=1e-12)
     assert min(charges) >= -1e-12
     assert schedule.book(0) == 1
