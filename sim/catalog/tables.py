@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from sim.catalog import accelerators, grids, models, prices, regions, servers, tariffs, workloads
+from sim.catalog import accelerators, grids, models, prices, regions, servers, tariffs, techniques, workloads
 from sim.catalog._load import short_source, unknown
 from sim.catalog.quantiles import mean_tokens
 from sim.catalog.shapes import kv_bytes_per_token, parameters_active, parameters_total
-from sim.catalog.types import Accelerator, ApiPrice, LengthTable, Model, PricePoint, Provenance, RentalPoint
+from sim.catalog.types import (
+    Accelerator,
+    ApiPrice,
+    LengthTable,
+    Model,
+    PricePoint,
+    Provenance,
+    RentalPoint,
+    Technique,
+    TechniqueEffect,
+)
 
 Header = tuple[str, ...]
 Row = tuple[str, ...]
@@ -172,6 +182,33 @@ def _tariffs() -> Iterable[Row]:
         )
 
 
+def _techniques() -> Iterable[Row]:
+    for t in techniques.techniques().values():
+        given = ", ".join(f"{p['name']} = {p['default']:g}" for p in t.form.get("parameter", ()))
+        roles = dict.fromkeys(s["model"] for s in t.form["stage"] if "model" in s)
+        effects = "; ".join(map(_effect, t.effects))
+        yield (
+            *(t.name, t.family, t.about, given or "-", ", ".join(roles) or "-", _stages(t)),
+            *(effects or "-", ", ".join(t.aliases), *_one(t.provenance)),
+        )
+
+
+def _stages(t: Technique) -> str:
+    """Stages in order, with the number of calls where that is not one: ``sample x samples > score x samples``."""
+    steps = []
+    for stage in t.form["stage"]:
+        calls = stage.get("calls", 1)
+        many = "" if calls == 1 else f" x {'n' if isinstance(calls, dict) else calls}"
+        loop = f" (back to {stage['repeat']['stage']})" if "repeat" in stage else ""
+        steps.append(f"{stage['name']}{many}{loop}")
+    return " > ".join(steps)
+
+
+def _effect(e: TechniqueEffect) -> str:
+    before = "" if e.before is None else f"{e.before:g} -> "
+    return f"{e.benchmark}: {e.metric} {before}{e.after:g} ({e.provenance.confidence})"
+
+
 _PROVENANCE = ("source", "confidence")
 _TABLES: Mapping[str, tuple[Header, Callable[[], Iterable[Row]]]] = {
     "accelerators": (
@@ -211,6 +248,13 @@ _TABLES: Mapping[str, tuple[Header, Callable[[], Iterable[Row]]]] = {
     "tariffs": (
         ("name", "description", "$/kWh", "$/kW month", "periods", *_PROVENANCE),
         _tariffs,
+    ),
+    "techniques": (
+        (
+            *("name", "family", "description", "parameters", "other models", "stages", "published effects"),
+            *("aliases", *_PROVENANCE),
+        ),
+        _techniques,
     ),
     "grids": (("name", "description", "value", "unit", "date", *_PROVENANCE), _grids),
 }
