@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.catalog.types import Accelerator, Model
-from sim.cost import power, timing
+from sim.cost import dvfs, power, timing
 from sim.cost.calibration import Catalog
 from sim.cost.coefficients import Fitted, coefficients, coverage, weak_spots
 from sim.cost.deployment import Deployment, Limits, check
@@ -26,6 +26,7 @@ def step_cost(
     max_step_tokens: int,
     typical_context: float = 1024.0,
     fitted: Fitted | None = None,
+    clock: float = 1.0,
 ) -> StepCost:
     """Tables of one replica's step time and energy, its memory budget, and how all this is known.
 
@@ -33,6 +34,7 @@ def step_cost(
         max_batch, since every sequence computes one);
     typical_context: mean context per sequence [tokens], which only sliding windows ask for (see `Limits`);
     fitted: coefficients to use in place of the catalog's for (generation, stack, precision).
+    clock: share of full core clock at which the accelerators run, for `dvfs.capped` and `dvfs.locked`.
     Raises ScenarioError if the deployment is impossible or the model does not fit, CatalogError for an
     unknown stack or precision.
     """
@@ -50,6 +52,8 @@ def step_cost(
         reserve_bytes=fitted.coefficients.reserve_bytes,
     )
     joules = power.energy(accelerator, fitted, s.arithmetic)
+    if clock != 1.0:
+        s, joules = dvfs.slowed(s, clock), dvfs.scaled(joules, clock, accelerator.idle_w)
     end, lanes = limits.max_step_tokens, deployment.lanes
     tokens = np.arange(end + lanes + 1, dtype=np.float64)
     sequences = np.arange(max_batch + 1, dtype=np.float64)

@@ -8,7 +8,7 @@ import pytest
 from sim.catalog.accelerators import accelerator
 from sim.catalog.models import model
 from sim.cost.deployment import Deployment
-from sim.cost.limit import power_limited
+from sim.cost.limit import power_limited, typical_steps
 from sim.cost.power import soft_limit_w
 from sim.cost.step import step_cost
 
@@ -49,6 +49,15 @@ def test_tables_stay_energies_and_nothing_else_changes():
     assert 0 <= limited.token_j_beyond <= plain.token_j_beyond
     np.testing.assert_array_equal(limited.token_s, plain.token_s)
     assert limited.kv_j == plain.kv_j
+
+
+def test_mixed_steps_go_on_where_decoding_ends():
+    """Beyond the largest batch a chunk of a prompt rides along: no jump in power from one token more."""
+    _, limited = costs()
+    steps = typical_steps(limited, CONTEXT)
+    watts = limited.static_w + steps.work_j(limited) / steps.step_s(limited)
+    assert watts[BATCH + 1] == pytest.approx(watts[BATCH], rel=0.01)
+    assert (watts <= 700.0 * limited.accelerators).all()
 
 
 def test_power_per_gpu_against_batch_as_measured():
