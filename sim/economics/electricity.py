@@ -38,7 +38,8 @@ class Demand:
 class Meter:
     """What the site drew: energy of each hour [J] from `start`, seconds of the span in each month, and peaks.
 
-    serving: share of the energy that is not training's [1].
+    serving: share of the energy that is not training's [1].  pue: site over IT energy [1], None without any.
+    training: training runs as the summary has them, with their energy site_j;  site_j: all energy at the meter [J].
     """
 
     start: datetime
@@ -46,6 +47,12 @@ class Meter:
     months: Mapping[str, float]
     demand: tuple[Demand, ...]
     serving: float
+    pue: float | None = None
+    training: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def site_j(self) -> float:
+        return math.fsum(self.hour_j)
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ def meter_of(summary: Mapping[str, Any]) -> Meter:
         months=dict(stored["months"]),
         demand=tuple(Demand(m, kind == "weekend", hour, w) for m, kind, hour, w in stored["demand"]),
         serving=energy["serving_j"] / energy["site_j"] if energy["site_j"] else 1.0,
+        pue=summary["site"]["pue_mean"],
+        training=tuple(summary["site"]["training"]),
     )
 
 
@@ -86,6 +95,28 @@ def bill(meter: Meter, site: Site) -> Bill:
     if isinstance(chosen, HourlyTariff):
         return _hourly(meter, chosen)
     return _priced(meter, _entry(chosen))
+
+
+def billed(meter: Meter, site: Site) -> dict[str, Any]:
+    """The whole site's bill for a summary: its lines [$], their energy [kWh], and what a kWh costs in all."""
+    found = bill(meter, site)
+    return {
+        "usd": found.usd,
+        "lines": dict(found.lines),
+        "kwh": dict(found.kwh),
+        "usd_per_kwh": mean_usd_per_kwh(found),
+        "serving_share": meter.serving,
+    }
+
+
+def site_terms(meter: Meter | None, site: Site) -> dict[str, Any]:
+    """PUE and price of electricity [$/kWh] as given, or where they change with the hour as they came out."""
+    fixed = isinstance(site.pue, int | float)
+    price = site.electricity_usd_per_kwh
+    return {
+        "pue": site.pue if fixed else meter.pue if meter else None,
+        "electricity_usd_per_kwh": mean_usd_per_kwh(bill(meter, site)) if price is None and meter else price,
+    }
 
 
 def mean_usd_per_kwh(found: Bill) -> float | None:
@@ -159,7 +190,9 @@ def _hourly(meter: Meter, chosen: HourlyTariff) -> Bill:
     for moment, joules in _hours(meter):
         if not joules:
             continue
-        day = min(moment.day, 28) if moment.month == 2 else moment.day  # a leap day costs what the day before does
+        day = (
+            min(moment.day, 28) if moment.month == 2 else moment.day
+        )  # a leap day costs what the day before does
         price = prices.get((moment.month, day, moment.hour))
         if price is None:
             raise ScenarioError(

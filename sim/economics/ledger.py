@@ -8,10 +8,12 @@ from typing import Any
 
 from sim.economics.capital import tax_shield_npv
 from sim.economics.depreciation import MACRS
+from sim.economics.electricity import billed, site_terms
 from sim.economics.lines import HOUR_S, KWH_J, MONTH_S, YEAR_S, building_usd, cost_lines, purchases
 from sim.economics.prices import Prices
 from sim.economics.revenue import Sold, revenue_lines
 from sim.economics.split import entries, sums
+from sim.economics.training import training_costs
 from sim.economics.usage import Usage
 
 __all__ = ["HOUR_S", "KWH_J", "MONTH_S", "YEAR_S", "capex_usd", "money", "revenue_usd"]
@@ -38,12 +40,15 @@ def money(usage: Usage, prices: Prices) -> dict[str, Any]:
     """The summary's keys `cost`, `revenue`, `margin` (revenue less cost [$]) and `margin_fraction`.
 
     Costs per request and per token are None where nothing was completed. The lines of `cost.breakdown` sum
-    to `cost.usd_total`, and so do the dollars of each division in `cost.by`.
+    to `cost.usd_total`, and so do the dollars of each division in `cost.by`; `cost.site_usd_total` adds the training
+    runs that share the site, which are no part of costs per request.
     """
     by_pool = cost_lines(usage, prices)
     lines = {line: math.fsum(each) for line, each in by_pool.items()}
     total = math.fsum(lines.values())
     divided = entries(by_pool, usage)
+    own = prices.cost.basis == "own"
+    trained = training_costs(usage, prices)
     revenue = revenue_usd(usage, prices)
     return {
         "cost": {
@@ -56,8 +61,11 @@ def money(usage: Usage, prices: Prices) -> dict[str, Any]:
             "breakdown": lines,
             "by": {axis: sums(divided, axis) for axis in SPLIT},
             **_owned(usage, prices),
+            "electricity": billed(usage.meter, prices.site) if own and usage.meter else None,
+            "training_runs": trained,
+            "site_usd_total": total + math.fsum(t["usd_total"] for t in trained),
             "prices": _sources(prices),
-            "terms": _terms(prices),
+            "terms": _terms(usage, prices),
         },
         "revenue": revenue,
         "margin": None if revenue is None else revenue - total,
@@ -97,13 +105,17 @@ _OWN = (
 _BOTH = ("staff_usd_per_year", "software_usd_per_accelerator_year", "training_usd")
 
 
-def _terms(prices: Prices) -> dict[str, Any]:
+def _terms(usage: Usage, prices: Prices) -> dict[str, Any]:
     """The terms that made the lines, by their names in the scenario file."""
     own = prices.cost.basis == "own"
     of_cost = {name: getattr(prices.cost, name) for name in ((*_OWN, *_BOTH) if own else _BOTH)}
     made = {"residual_value": prices.residual, "age_years": prices.age_years} if own else {}
-    site = ("electricity_usd_per_kwh", "colocation_usd_per_kw_month") if own else ()
-    return {**of_cost, **made, **{name: getattr(prices.site, name) for name in ("pue", *site)}}
+    site = site_terms(usage.meter, prices.site)
+    if own:
+        site["colocation_usd_per_kw_month"] = prices.site.colocation_usd_per_kw_month
+    else:
+        del site["electricity_usd_per_kwh"]
+    return {**of_cost, **made, **site}
 
 
 def _sources(prices: Prices) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from sim.economics.depreciation import (
     macrs,
     units_of_production,
 )
+from sim.economics.electricity import bill
 from sim.economics.prices import Prices
 from sim.economics.usage import PoolUsage, Usage
 
@@ -134,8 +135,10 @@ def _site(usage: Usage, prices: Prices) -> dict[str, tuple[float, ...]]:
 
 
 def electricity_usd(usage: Usage, prices: Prices) -> float:
-    """What the site pays for its electricity [$]."""
-    return usage.site_j / KWH_J * prices.site.electricity_usd_per_kwh
+    """What the site pays for its electricity [$], but for training's share of it by energy."""
+    if usage.meter is None:
+        return usage.site_j / KWH_J * (prices.site.electricity_usd_per_kwh or 0.0)
+    return bill(usage.meter, prices.site).usd * usage.meter.serving
 
 
 def _rent_usd(pool: PoolUsage, usage: Usage, prices: Prices) -> float:

@@ -19,6 +19,7 @@ from sim.scenario.pool import Pool
 from sim.scenario.revenue import Revenue
 from sim.scenario.schema import Scenario
 from sim.scenario.site import Site
+from sim.scenario.training import Training
 
 RECENT_YEARS = 1.0
 """Age up to which a vendor's last offer counts as its offer on a later day."""
@@ -37,8 +38,8 @@ class Price:
 class Prices:
     """Everything that turns the usage of a fleet into money.
 
-    servers: price of one server of each pool, by pool name (basis "own").
-    rents: rent of one accelerator for an hour, by pool name (basis "rent").
+    servers: price of one server of each pool and training run, by its name (basis "own").
+    rents: rent of one accelerator for an hour, by the same names (basis "rent").
     residual: share of the price that hardware fetches at the end of its life [1].
     """
 
@@ -64,11 +65,13 @@ def prices_of(scenario: Scenario) -> Prices:
     cost, faults = scenario.cost, []
     residual = _kept(lambda: _residual(cost), faults)
     servers, rents = {}, {}
-    for i, pool in enumerate(scenario.pools):
+    holders = [(f"pool[{i}]", pool) for i, pool in enumerate(scenario.pools)]
+    holders += [(f"training[{i}]", block) for i, block in enumerate(scenario.training)]
+    for key, holder in holders:
         if cost.basis == "own":
-            servers[pool.name] = _kept(lambda pool=pool: _server_price(pool, cost), faults)
+            servers[holder.name] = _kept(lambda holder=holder: _server_price(holder, cost), faults)
         else:
-            rents[pool.name] = _kept(lambda i=i, pool=pool: _rent(i, pool, cost), faults)
+            rents[holder.name] = _kept(lambda key=key, holder=holder: _rent(key, holder, cost), faults)
     if faults:
         raise ScenarioError(faults)
     return Prices(scenario.site, cost, scenario.revenue, servers, rents, residual or 0.0)
@@ -97,7 +100,7 @@ def _residual(cost: Cost) -> float:
 # ---------------------------------------------------------------- buying
 
 
-def _server_price(pool: Pool, cost: Cost) -> Price:
+def _server_price(pool: Pool | Training, cost: Cost) -> Price:
     found = server(accelerator(pool.accelerator).server)
     if cost.server_price_usd is not None:
         return Price(cost.server_price_usd, "scenario")
@@ -141,7 +144,7 @@ def server_price_on(name: str, found: Server, date: str, series: str = "longest"
 # ---------------------------------------------------------------- renting
 
 
-def _rent(i: int, pool: Pool, cost: Cost) -> Price:
+def _rent(key: str, pool: Pool | Training, cost: Cost) -> Price:
     given = cost.rent_usd_per_accelerator_hour
     if given is not None:
         return Price(given, "scenario")
@@ -151,7 +154,7 @@ def _rent(i: int, pool: Pool, cost: Cost) -> Price:
         term = "" if cost.rent_term == "on_demand" else f" at {cost.rent_term.replace('_', '-')} commitment"
         raise ScenarioError(
             Fault(
-                f"pool[{i}].accelerator",
+                f"{key}.accelerator",
                 f'no hourly rent of "{pool.accelerator}" is known{term}{on}, and cost.basis is "rent"',
                 "give cost.rent_usd_per_accelerator_hour",
             )

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sim.economics.electricity import Meter, meter_of
+
 WHOLE = "request"
 """Name of the one pass of a request that is no program of passes."""
 
@@ -46,7 +48,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Usage:
-    """Hardware and site energy [J] over the span [s], and the requests, tokens and work that completed."""
+    """Hardware and site energy [J] over the span [s], and the requests, tokens and work that completed.
+
+    site_j: at the meter, without what training draws.  meter: the whole site's draw by hour, training included; without
+    it electricity costs the same at all hours.
+    """
 
     span_s: float
     pools: tuple[PoolUsage, ...]
@@ -55,6 +61,7 @@ class Usage:
     requests: int
     input_tokens: int
     output_tokens: int
+    meter: Meter | None = None
 
 
 def usage_of(summary: Mapping[str, Any]) -> Usage:
@@ -63,10 +70,11 @@ def usage_of(summary: Mapping[str, Any]) -> Usage:
         span_s=summary["span"]["end_s"] - summary["span"]["start_s"],
         pools=tuple(map(_pool, summary["pools"])),
         work=tuple(work for w in summary["workloads"] for work in _work(w)),
-        site_j=summary["energy"]["site_j"],
+        site_j=summary["energy"].get("serving_j", summary["energy"]["site_j"]),
         requests=summary["requests"]["completed"],
         input_tokens=summary["tokens"]["input"],
         output_tokens=summary["tokens"]["output"],
+        meter=meter_of(summary) if "site" in summary else None,
     )
 
 
