@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sim.scenario.mitigation import NONE, find_technique, models_of, parameters_of
 from sim.scenario.schema import Scenario
@@ -43,7 +45,7 @@ def _stage(table: StageTable, model: str) -> Stage:
         name=table.name,
         model=model,
         reads=tuple(_read(text, f"{table.name}[{i}]") for i, text in enumerate(table.reads)),
-        calls=_amount(table.calls, least=1),
+        calls=_count(table.calls),
         output=_amount(table.output),
         tool=_tool(table.tool),
         probability=float(table.probability),
@@ -59,14 +61,21 @@ def _read(text: Text, place: str) -> Read:
     return Read(text.kind, text.stage, tokens=round(float(text.tokens)), share=float(text.share), name=name)
 
 
-def _amount(draw: Draw, least: int = 0) -> Amount:
+def _count(draw: Draw) -> Amount:
+    """An amount that is 1 or more, and whose `most` is the largest there can be."""
+    amount, bound = _amount(draw), draw.bound
+    assert bound is not None, "validation asks for a limit"
+    return replace(amount, least=max(1, amount.least), most=max(1, math.ceil(bound)))
+
+
+def _amount(draw: Draw) -> Amount:
     return Amount(
         constant=float(draw.constant),
         per_prompt=float(draw.per_prompt),
         per_answer=float(draw.per_answer),
         per_previous=float(draw.per_previous),
         cv=float(draw.cv),
-        least=max(least, round(float(draw.least))),
+        least=round(float(draw.least)),
         most=_limit(draw.most),
     )
 
@@ -76,7 +85,7 @@ def _tool(use: ToolUse) -> Tool:
 
 
 def _repeat(loop: Loop) -> Repeat:
-    return Repeat(loop.stage, _amount(loop.times, least=1), float(loop.stop))
+    return Repeat(loop.stage, _count(loop.times), float(loop.stop))
 
 
 def _limit(value: float | str) -> int:
