@@ -42,12 +42,14 @@ MOST_REPLICAS = 1_000_000
 class Sized:
     """A fleet and how it was found.
 
-    scenario: with the fleet filled in, whole.  results: verifying runs with fresh seeds, of one cell where `cells`
+    scenario: with the fleet filled in, whole.  cell: one of its `cells`, with its share of the demand.
+    results: verifying runs with fresh seeds, of one cell where `cells`
     are alike (then the fleet is `cells` times what a result shows).  verdicts: of these runs.
     probability: that one further run meets the targets.  evaluations: runs in all.
     """
 
     scenario: Scenario
+    cell: Scenario
     cells: int
     results: tuple[Result, ...]
     verdicts: tuple[Verdict, ...]
@@ -95,9 +97,9 @@ def size_fleet(
     cells, sizes = search.smallest()
     if not verify:
         cell = search.fleet(sizes)
-        result = run(shortened(cell, TRIALS[0]), threads=1)
+        result = run(shortened(cell, TRIALS[1]), threads=1)
         found = (result,), (judge(result.summary, attainment),), math.nan
-        return Sized(_whole(scenario, cell, cells), cells, *found, search.evaluations + 1)
+        return Sized(_whole(scenario, cell, cells), cell, cells, *found, search.evaluations + 1)
     while True:
         cell = search.fleet(sizes)
         results = verifying_runs(cell, verify)
@@ -105,7 +107,9 @@ def size_fleet(
         verdicts = tuple(judge(r.summary, attainment) for r in results)
         sure = meeting_probability(verdicts, attainment)
         if sure >= probability:
-            return Sized(_whole(scenario, cell, cells), cells, results, verdicts, sure, search.evaluations)
+            return Sized(
+                _whole(scenario, cell, cells), cell, cells, results, verdicts, sure, search.evaluations
+            )
         sizes = search.larger(sizes, results)
 
 

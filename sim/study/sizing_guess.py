@@ -69,18 +69,19 @@ def held_at_target(
 ) -> Sustained | None:
     """The most that one replica serves with a mean step within the TPOT target; None for static batching, and where
     a batch of one is too slow already."""
-    full = _of(cost, scheduler, lengths, scheduler.max_batch)
+    full = sustained_at(cost, scheduler, lengths, scheduler.max_batch)
     if full is None or tpot_s is None or full.batch == 0 or full.step_s <= tpot_s:
         return full
     low, high = 0, full.batch
     while high - low > 1:
         middle = (low + high) // 2
-        found = _of(cost, scheduler, lengths, middle)
+        found = sustained_at(cost, scheduler, lengths, middle)
         low, high = (middle, high) if found is not None and found.step_s <= tpot_s else (low, middle)
-    return _of(cost, scheduler, lengths, low) if low else None
+    return sustained_at(cost, scheduler, lengths, low) if low else None
 
 
-def _of(cost: StepCost, scheduler: Scheduler, lengths: Moments, batch: int) -> Sustained | None:
+def sustained_at(cost: StepCost, scheduler: Scheduler, lengths: Moments, batch: int) -> Sustained | None:
+    """What one replica serves whose batch is `batch` at most; None for static batching."""
     found: Capacity | None = capacity(cost, scheduler.model_copy(update={"max_batch": batch}), lengths)
     if found is None:
         return None
