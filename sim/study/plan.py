@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from sim.catalog.accelerators import accelerator
-from sim.catalog.servers import server
 from sim.errors import Fault
 from sim.run import run
 from sim.scenario.arrivals import ClosedArrivals, UserArrivals
@@ -23,6 +21,7 @@ from sim.scenario.pool import Pool
 from sim.scenario.schema import Scenario
 from sim.study.binding import binding
 from sim.study.plan_deployments import best_shapes, screen, served_by, templates
+from sim.study.plan_margin import node_loss, roomier, with_replicas
 from sim.study.plan_points import (
     OBJECTIVES,
     Limits,
@@ -37,14 +36,12 @@ from sim.study.replications import side_by_side
 from sim.study.sizing import Sized, size_fleet
 from sim.study.sizing_demand import rate_per_s, scaled, shortened
 from sim.study.sizing_load import largest_load
-from sim.study.sizing_verdict import ATTAINMENT, TRIALS, Unreachable, judge
+from sim.study.sizing_verdict import ATTAINMENT, TRIALS, Unreachable
 
 SHAPES = 3
 """Sized for each accelerator, precision and scheduler."""
 VERIFIED = 3
 """Of the best fleets are verified: a verification may make a fleet larger, and another the best."""
-ROOMIER = (1.5, 2.0)
-"""Times the smallest fleet, also looked at: latency and cost trade on the front."""
 MIXES = (0.25, 0.5, 0.75)
 """Shares of the second of two generations in a mixed fleet, by the load that they are to carry."""
 
@@ -85,10 +82,10 @@ def plan(
         points += _mixed(scenario, points, key, attainment)
     chosen, verifying = _verified(points, limits, key, attainment)
     exceeded = overshoot(chosen, limits)
-    roomier = _roomier(chosen, attainment)
+    more = roomier(chosen, attainment)
     known = describe(chosen.sized.scenario)
     points = [p for p in points if describe(p.sized.scenario) != known and p.sized.verdicts[0].met]
-    front = pareto_front([chosen, *points, *roomier])
+    front = pareto_front([chosen, *points, *more])
     bound = binding(chosen.sized.cell, attainment=attainment)
     runs = sum(e for _, _, e in tried) + verifying + bound.evaluations
     wall_s = time.perf_counter() - begun_s
@@ -113,13 +110,24 @@ def plan(
         },
         "one_node": node_loss(chosen.sized, attainment),
         "front": [{"description": describe(p.sized.scenario), **p.as_dict()} for p in front],
-        "points": 1 + len(points) + len(roomier),
+        "points": 1 + len(points) + len(more),
         "why_not": list(dict.fromkeys([*why, *(w for _, w, _ in tried if w)])),
         "configurations": reckoned,
         "configurations_per_s": reckoned / screen_s if screen_s else None,
         "evaluations": runs,
         "wall_s": wall_s,
     }
+
+
+def _verified(points: Sequence[Point], limits: Limits, key: str, attainment: float) -> tuple[Point, int]:
+    """The best of the few best fleets after verification, which may make each larger; and the runs that took."""
+
+    def merit(p: Point) -> tuple[bool, float, float]:
+        return bool(overshoot(p, limits)), _worst(p, limits), p.figures[key]
+
+    few = sorted(points, key=merit)[:VERIFIED]
+    sized = side_by_side(lambda p: size_fleet(p.sized.scenario, attainment=attainment), few)
+    return min(map(point, sized), key=merit), sum(z.evaluations for z in sized)
 
 
 def _choices(
@@ -187,79 +195,13 @@ def _worst(found: Point, limits: Limits) -> float:
     return max(overshoot(found, limits).values(), default=0.0)
 
 
-def _roomier(chosen: Point, attainment: float) -> list[Point]:
-    """The chosen fleet with more replicas than it needs."""
-    found = []
-    for factor in ROOMIER:
-        cell = _with_replicas(
-            chosen.sized.cell, [math.ceil(p.replicas * factor) for p in chosen.sized.cell.pools]
-        )
-        result = run(shortened(cell, TRIALS[1]), threads=1)
-        whole = _with_replicas(chosen.sized.scenario, [p.replicas * chosen.sized.cells for p in cell.pools])
-        verdict = judge(result.summary, attainment)
-        found.append(point(Sized(whole, cell, chosen.sized.cells, (result,), (verdict,), math.nan, 1)))
-    return found
-
-
-def _with_replicas(scenario: Scenario, replicas: Sequence[int]) -> Scenario:
-    pools = tuple(p.model_copy(update={"replicas": n}) for p, n in zip(scenario.pools, replicas, strict=True))
-    return scenario.model_copy(update={"pools": pools})
-
-
-def replicas_of_node(pool: Pool) -> int:
-    """Replicas that stop when one server does: those on it, or the one that spans it."""
-    each = server(accelerator(pool.accelerator).server).accelerators
-    return max(1, math.ceil(each / pool.accelerators_per_replica))
-
-
-def node_loss(sized: Sized, attainment: float) -> dict[str, Any]:
-    """The fleet less one server's replicas, in the pool where that hurts most; and what one server more costs."""
-    worst: dict[str, Any] | None = None
-    cell = sized.cell
-    for i, pool in enumerate(cell.pools):
-        lost = replicas_of_node(pool)
-        left = pool.replicas - lost
-        found: dict[str, Any] = {
-            "pool": pool.name,
-            "replicas_lost": min(lost, pool.replicas),
-            "attainment": 0.0,
-            "meets": False,
-        }
-        if left > 0:
-            counts = [left if j == i else p.replicas for j, p in enumerate(cell.pools)]
-            verdict = judge(
-                run(shortened(_with_replicas(cell, counts), TRIALS[1]), threads=1).summary, attainment
-            )
-            found |= {
-                "attainment": verdict.attainment,
-                "meets": verdict.met,
-                "backlog_grows": verdict.growing,
-            }
-        if worst is None or (found["attainment"] or 0.0) < (worst["attainment"] or 0.0):
-            worst = found
-    assert worst is not None
-    name = worst["pool"]
-    pool = next(p for p in cell.pools if p.name == name)
-    each = sized.summary["cost"]["usd_per_hour"] / sum(
-        p.replicas * p.accelerators_per_replica for p in cell.pools
-    )
-    spare = 0 if worst["meets"] else replicas_of_node(pool) * sized.cells
-    return {
-        **worst,
-        "spare_replicas": spare,
-        "replicas_with_spare": sized.replicas + spare,
-        "usd_per_hour_with_spare": sized.summary["cost"]["usd_per_hour"] * sized.cells
-        + each * spare * pool.accelerators_per_replica,
-    }
-
-
 def _within(chosen: Point, limits: Limits, attainment: float) -> dict[str, Any]:
     """The same deployment cut down to the limits, and the load that it then holds."""
     factor = 1 / _worst(chosen, limits)
     counts = [math.floor(p.replicas * factor) for p in chosen.sized.scenario.pools]
     if not all(counts):
         return {"replicas": 0, "held_rps": 0.0, "share_of_demand": 0.0}
-    fleet = _with_replicas(chosen.sized.scenario, counts).model_copy(update={"cells": 1})
+    fleet = with_replicas(chosen.sized.scenario, counts).model_copy(update={"cells": 1})
     held = largest_load(fleet, attainment=attainment)
     rate = rate_per_s(fleet)
     return {
