@@ -1,14 +1,16 @@
 """What the accelerators' energy was spent on: prefill or decode, and whose requests.
 
-The windows book one energy per pool. It is divided among phases and workloads in proportion to what their tokens
-would take at the pool's mean step: with T tokens and n sequences in a step,
+The windows book one energy per pool. It is divided among phases and workloads in proportion to what their tokens would
+take in a step at the pool's mean batch n, with p prompt tokens beside it:
 
-    prefill token = (token_j[T] + static_w token_s[T]) / T + (attention_j + static_w attention_s) input / 2
-    decode token  = (token_j[T] + static_w token_s[T]) / T + sequence_j + static_w sequence_s[n] / n
-                    + (kv_j + static_w kv_s[n]) x context
+    decode token  = E(n, 0) / n
+    prefill token = (E(n, p) - E(n, 0)) / p          where prompts ride along with decoding (chunked prefill)
+                  = E(0, p) / p                      where they run alone
+    E(n, p) = token_j[n + p] + sequence_j n + kv_j K + attention_j W + static_w x (time of that step)
 
-with the workload's own mean input and context. So the parts sum to the energy that was booked; what a token of either
-phase takes is an estimate at mean values (batch and lengths vary within a run), not a measurement.
+with K = n x mean context, W = p x mean input / 2, and the workload's own means. So the parts sum to the energy that was
+booked; what a token of either phase takes is an estimate at mean values (batch and lengths vary within a run), not a
+measurement.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 from sim.cost.types import StepCost
 from sim.engine import state as S
 from sim.metrics.observed import Observed
+from sim.scenario.pool import Scheduler
 
 PHASES = ("prefill", "decode")
 Split = Mapping[tuple[str, str], float]
@@ -36,17 +39,29 @@ class TokenEnergy:
 
 
 def token_energy(
-    cost: StepCost, *, step_tokens: float, batch: float, mean_input: float, context: float
+    cost: StepCost, scheduler: Scheduler, *, batch: float, mean_input: float, context: float
 ) -> TokenEnergy:
-    """Energy of a token in a step of `step_tokens` tokens, of them `batch` decoding, at mean lengths [tokens]."""
+    """Energy of a token where `batch` sequences decode at once, at mean lengths [tokens]."""
     n = min(max(round(batch), 1), len(cost.kv_s) - 1)
-    tokens = max(step_tokens, 1.0)
-    shared_j = _at(cost.token_j, cost.token_j_beyond, tokens) / tokens
-    shared_j += cost.static_w * _at(cost.token_s, cost.token_s_beyond, tokens) / tokens
-    attention_j = (cost.attention_j + cost.static_w * cost.attention_s) * mean_input / 2
-    sequence_j = cost.sequence_j + cost.static_w * float(cost.sequence_s[n]) / n
-    kv_j = (cost.kv_j + cost.static_w * float(cost.kv_s[n])) * context
-    return TokenEnergy(shared_j + attention_j, shared_j + sequence_j + kv_j)
+    room = scheduler.token_budget - n if scheduler.kind == "chunked-prefill" else scheduler.token_budget
+    p = max(1.0, min(mean_input, room))
+    alone_j = step_j(cost, n, 0.0, mean_input, context)
+    if scheduler.kind == "chunked-prefill":
+        prefill_j = step_j(cost, n, p, mean_input, context) - alone_j
+    else:
+        prefill_j = step_j(cost, 0, p, mean_input, context)
+    return TokenEnergy(prefill_j / p, alone_j / n)
+
+
+def step_j(cost: StepCost, n: int, p: float, mean_input: float, context: float) -> float:
+    """Energy [J] of a step of n decoding sequences and p prompt tokens."""
+    tokens, kv, attention = n + p, n * context, p * mean_input / 2
+    accelerator_s = _at(cost.token_s, cost.token_s_beyond, tokens) + float(cost.sequence_s[n])
+    accelerator_s += float(cost.kv_s[n]) * kv + cost.attention_s * attention
+    step_s = max(accelerator_s, float(cost.host_s[n]) + cost.host_prefill_s * p)
+    work_j = _at(cost.token_j, cost.token_j_beyond, tokens) + cost.sequence_j * n
+    work_j += cost.kv_j * kv + cost.attention_j * attention
+    return work_j + cost.static_w * step_s
 
 
 def active_split(observed: Observed) -> Split:
@@ -67,7 +82,7 @@ def active_split(observed: Observed) -> Split:
 def _weights(observed: Observed, i: int) -> dict[tuple[str, str], float]:
     """Tokens that pool `i` computed for each workload and phase, times what one of them takes."""
     columns, cost = observed.pool_columns[i], observed.costs[i]
-    steps, busy_s = float(columns[S.STEPS]), float(columns[S.BUSY_S])
+    scheduler, busy_s = observed.scenario.pools[i].scheduler, float(columns[S.BUSY_S])
     decoded, prefilled = float(columns[S.DECODED]), float(columns[S.PREFILLED])
     workloads = observed.workloads_of(observed.scenario.pools[i].model)
     counters = observed.metrics.counters[workloads]
@@ -77,7 +92,7 @@ def _weights(observed: Observed, i: int) -> dict[tuple[str, str], float]:
         lengths = observed.lengths[w]
         each = token_energy(
             cost,
-            step_tokens=(decoded + prefilled) / steps if steps else 1.0,
+            scheduler,
             batch=float(columns[S.BATCH_S]) / busy_s if busy_s else 1.0,
             mean_input=lengths.input,
             context=lengths.context,
