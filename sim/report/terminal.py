@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.report.answer import ERRORS, Summary, answers
+from sim.report.site import site_lines
 from sim.report.words import NONE, counted, dollars, duration, figure, percent, rate
 from sim.units import format_duration, format_joules, format_power, format_usd, format_watt_hours
 
@@ -29,10 +30,16 @@ _OPTIONAL = {
     "software": "software",
     "training": "training the model",
 }
+_SOMETIMES = ("network", "storage", "spare", "training")
+"""Parts of the energy that not every site has."""
 _ENERGY_PARTS = {
     "accelerators_active": "accelerators, busy",
     "accelerators_idle": "accelerators, idle",
     "host": "hosts, fans, conversion",
+    "network": "network switches",
+    "storage": "storage, management",
+    "spare": "spare servers",
+    "training": "training",
     "overhead": "cooling and distribution",
 }
 
@@ -45,6 +52,7 @@ def render(summary: Summary) -> RenderableType:
         *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
         *_section("How well the step cost is known (median error to expect)", [_knowledge(summary)]),
         *_section("Energy", [_energy(summary)]),
+        *_site(summary),
         *_section(
             f"Cost ({_BASIS[summary['cost']['basis']]})", [_ledger(summary), Text(""), _spent_on(summary)]
         ),
@@ -83,12 +91,17 @@ def _answer(summary: Summary) -> Iterator[RenderableType]:
         + (f", {requests['rejected']:,} rejected" if requests["rejected"] else "")
     )
     yield Text("")
+    yield Padding(_named(answers(summary)), (0, 0, 0, 2))
+
+
+def _named(lines: Iterable[tuple[str, str]]) -> Table:
+    """Sentences, each beside its name."""
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, text in answers(summary):
+    for name, text in lines:
         table.add_row(name, text)
-    yield Padding(table, (0, 0, 0, 2))
+    return table
 
 
 # ---------------------------------------------------------------- tables
@@ -157,7 +170,9 @@ def _energy(summary: Summary) -> Table:
     energy, span_s = summary["energy"], summary["span"]["end_s"] - summary["span"]["start_s"]
     table = _table("", "energy", "mean power", "share")
     for part, label in _ENERGY_PARTS.items():
-        joules = energy["parts"][part]
+        joules = energy["parts"].get(part)
+        if not joules and part in _SOMETIMES:
+            continue
         share = joules / energy["site_j"] if energy["site_j"] else None
         table.add_row(label, format_watt_hours(joules), format_power(joules / span_s), percent(share))
     table.add_row(
@@ -170,6 +185,12 @@ def _energy(summary: Summary) -> Table:
     kg = summary["carbon"]["kg"]
     table.add_row("carbon", f"{figure(kg)} kg", "", "")
     return table
+
+
+def _site(summary: Summary) -> Iterator[RenderableType]:
+    lines = list(site_lines(summary))
+    if lines:
+        yield from _section("Site", [_named(lines)])
 
 
 def _ledger(summary: Summary) -> Table:
@@ -209,10 +230,10 @@ def _assumptions(summary: Summary) -> Iterator[str]:
     )
     yield "Quantiles are within 0.8 %. Capacity is an estimate at mean lengths, within about 10 %."
     yield (
-        f"Energy per request and token is the site's (PUE {cost['terms']['pue']:g}). Hosts draw the same busy or "
+        f"Energy per request and token is the site's (PUE {cost['terms']['pue']:.4g}). Hosts draw the same busy or "
         "idle; idle replicas keep their model loaded."
     )
-    yield f"Carbon is of electricity alone, at {summary['carbon']['g_per_kwh']:g} g/kWh."
+    yield f"Carbon is of electricity alone, at {summary['carbon']['g_per_kwh']:.4g} g/kWh."
     yield from _price_assumptions(cost)
 
 
