@@ -1,0 +1,1 @@
+"""Decisions over years, in closed form: pure functions of frozen inputs, apart from any run."""
