@@ -198,7 +198,8 @@ def _stages(t: Technique) -> str:
     steps = []
     for stage in t.form["stage"]:
         calls = stage.get("calls", 1)
-        many = "" if calls == 1 else f" x {'n' if isinstance(calls, dict) else calls}"
+        number = "n" if isinstance(calls, dict) else f"({calls})" if " " in str(calls) else calls
+        many = "" if calls == 1 else f" x {number}"
         loop = f" (back to {stage['repeat']['stage']})" if "repeat" in stage else ""
         steps.append(f"{stage['name']}{many}{loop}")
     return " > ".join(steps)

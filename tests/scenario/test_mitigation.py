@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from sim.errors import ScenarioError
-from sim.scenario import dump_toml, loads, scenario_sha256
+from sim.scenario import dump_toml, load, loads, scenario_sha256
 from sim.scenario.mitigation import Mitigation, catalog_technique
+from tests.samples import ROOT
 from tests.scenario.texts import LEAST, least
 
 OWN = """
@@ -140,3 +143,21 @@ def test_requests_can_stay_on_their_replica():
 
 def test_the_catalogs_techniques_are_read_once():
     assert catalog_technique("debate") is catalog_technique("debate")
+
+
+def test_the_documented_example_is_valid():
+    text = (ROOT / "docs" / "techniques.md").read_text(encoding="utf-8")
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    scenario = loads(example)
+    assert scenario.workloads[0].mitigation.parameters == {"critics": 5.0, "objection": 0.4}
+
+
+def test_the_example_scenario_says_what_it_shows():
+    path = ROOT / "scenarios" / "mitigation.toml"
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    assert text.index("It shows") < text.index("\nname =")
+    techniques = [w.mitigation.technique for w in load(path).workloads]
+    assert techniques == ["guardrail", "chain-of-verification"]
+    for change in re.findall(r"--set (\S+)", text):
+        assert load(path, [change]) != load(path)

@@ -1,4 +1,4 @@
-"""Expected passes and tokens: against published multipliers, closed forms, and programs run in plain Python."""
+"""Expected passes and tokens: against multipliers reckoned by hand from published shapes, and runs in plain Python."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from sim.workload.expected import at_least, expected, mean
 from sim.workload.program import Amount, Program, Read, Repeat, Stage, Tool
 from sim.workload.programs import program_from
 from tests.oracles.program_walk import draw, walks
+from tests.samples import ROOT
 
 PROMPT, ANSWER = 1155, 211
 """Means of Azure's conversation service of 2023."""
@@ -33,7 +34,7 @@ def multiplier(name: str, weight: float, small: bool, **parameters: float) -> fl
     return tokens / (PROMPT + weight * ANSWER)
 
 
-PUBLISHED = [
+RECKONED = [
     # technique, parameters, judge or reward model of 8 B, multiplier at w = 1, at w = 4 (a range: least and most)
     ("guardrail", {}, True, 1.29, 1.20),
     ("guardrail", {}, False, 3.6, 2.8),
@@ -69,12 +70,12 @@ PUBLISHED = [
 
 @pytest.mark.parametrize(
     ("name", "parameters", "small", "flops_like", "price_like"),
-    PUBLISHED,
+    RECKONED,
     ids=lambda v: v if isinstance(v, str) else None,
 )
-def test_token_multipliers_are_the_reported_ones(name, parameters, small, flops_like, price_like):
-    for weight, reported in ((1, flops_like), (4, price_like)):
-        low, high = reported if isinstance(reported, tuple) else (reported, reported)
+def test_token_multipliers_are_those_reckoned_by_hand(name, parameters, small, flops_like, price_like):
+    for weight, reckoned in ((1, flops_like), (4, price_like)):
+        low, high = reckoned if isinstance(reckoned, tuple) else (reckoned, reckoned)
         assert 0.9 * low <= multiplier(name, weight, small, **parameters) <= 1.1 * high
 
 
@@ -146,13 +147,11 @@ lengths = st.builds(
     per_answer=st.sampled_from([0.0, 0.5, 1.0]),
     cv=st.sampled_from([0.0, 0.4]),
 )
-counts = st.builds(
-    Amount,
-    constant=st.integers(1, 4).map(float),
-    cv=st.sampled_from([0.0, 0.4]),
-    least=st.just(1),
-    most=st.just(12),
+counts = st.one_of(
+    st.integers(1, 4).map(lambda n: Amount(constant=n, least=1, most=n)),
+    st.integers(2, 4).map(lambda n: Amount(constant=n, cv=0.4, least=1, most=12)),
 )
+"""Nothing whose effect would be too rare to meet among the walks."""
 
 
 @st.composite
@@ -213,7 +212,7 @@ def test_random_programs_come_to_what_they_do_in_the_mean(program):
         for what, values in samples.items():
             error = statistics.stdev(values) / math.sqrt(count)
             value = getattr(found.stages[index], what)
-            assert value == pytest.approx(statistics.fmean(values), abs=6 * error + 1e-6), what
+            assert value == pytest.approx(statistics.fmean(values), rel=0.02, abs=6 * error + 1e-6), what
 
 
 @pytest.mark.parametrize("name", sorted(techniques()))
@@ -241,3 +240,15 @@ def test_what_models_do_adds_up():
     assert sum(n for n, _, _ in by_model.values()) == found.passes == 3
     assert sum(r for _, r, _ in by_model.values()) == found.input_tokens
     assert sum(e for _, _, e in by_model.values()) == found.output_tokens
+
+
+@pytest.mark.parametrize("name", sorted(techniques()))
+def test_the_documented_multipliers_are_those_computed(name):
+    text = (ROOT / "docs" / "techniques.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith(f"| `{name}`"))
+    made = catalog_technique(name)
+    found = expected(program_from(made, made.defaults, dict.fromkeys(("", *made.roles), OWN)), PROMPT, ANSWER)
+    passes, factors = (cell.strip() for cell in row.split("|")[5:7])
+    assert float(passes) == pytest.approx(found.passes, rel=0.01)
+    for weight, documented in zip((1, 4), factors.split(" / "), strict=True):
+        assert float(documented) == pytest.approx(multiplier(name, weight, small=False), rel=0.01)
