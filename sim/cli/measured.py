@@ -14,9 +14,18 @@ _measured = click.argument("files", nargs=-1, required=True, metavar="MEASURED.c
 
 @main.command("validate")
 @_measured
+@click.option("--power", metavar="DIR", help="Instead, write what accelerators draw to this folder.")
 @json_option
-def validate_command(files: tuple[str, ...], as_json: bool) -> None:
+def validate_command(files: tuple[str, ...], power: str | None, as_json: bool) -> None:
     """Predict every row of measured files as it was measured, and print the error by group."""
+    if power is not None:
+        from sim.study.power_results import write_power_results
+
+        errors = write_power_results(files, power)
+        click.echo(
+            json_text({"power": errors}) if as_json else f"tables, pictures and README.md are in {power}"
+        )
+        return
     from sim.study.validate import validate
 
     report = validate(files)

@@ -8,7 +8,7 @@ times the error of joules per token is that of watts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,13 +18,13 @@ from sim.cost.calibration import Catalog
 from sim.cost.coefficients import coefficients
 from sim.cost.step import fitted_for
 from sim.errors import UserError
-from sim.study.fit import Fit, Linear, Problem, fit
-from sim.study.fit import solve as solve_linear
+from sim.study.fit import Fit, Linear, Problem, fit, solve
 from sim.study.observe import Observation, Pool, observations, thinned
 from sim.study.protocols import predict
 from sim.study.setup import Reading
 from sim.study.source_rules import rules_for
 from sim.study.tree import POWER, REFERENCE, TYPICAL
+from sim.study.validate import metric_name
 
 METRICS = ("power_w", "joules_per_output_token", "power_avg_fraction_of_tdp", "joules_per_batch")
 _TIMES = ("tokens_per_s_output", "latency_ms")
@@ -50,17 +50,19 @@ class PowerFit:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """One observation's measured and predicted watts, all its accelerators; `way` says what was left out."""
+    """One observation's measured and predicted figure; `way` says what was left out, `of` what it is of:
+    "W" (all its accelerators, with measured times) or "J/token" (of output, with predicted times)."""
 
     observation: Observation
     way: str
-    measured_w: float
-    predicted_w: float
+    of: str
+    measured: float
+    predicted: float
 
     @property
     def ape(self) -> float:
         """|predicted / measured - 1|."""
-        return abs(self.predicted_w / self.measured_w - 1.0)
+        return abs(self.predicted / self.measured - 1.0)
 
 
 def powered(readings: Sequence[Reading], catalog: Catalog) -> list[Observation]:
@@ -177,37 +179,43 @@ def _brought(logs: np.ndarray, source: str, target: str, fitted: PowerFit) -> np
 
 
 def cross_validate_power(fitted: PowerFit, workers: int | None = None) -> list[LeftOut]:
-    """Every observation three times: in sample, with its model family left out of its generation's rows, and
-    with its generation left out (predicted as one that nobody has measured)."""
-    seen, problem, found = fitted.problem.seen, fitted.problem, fitted.found
-    everything = np.arange(len(seen))
+    """Watts and joules per token of every observation three times: in sample, with its model family left out of its
+    generation's rows, and with its generation left out (predicted as one that nobody has measured). Times are
+    never left out: watts have the measured ones, joules per token the predicted ones."""
     results = []
-    with Pool(seen, POWER, fitted.catalog, workers) as pool:
-        results += _predicted(pool, seen, everything, problem.logs(found.deviation), "in sample")
-        groups = [(o.place.generation, o.reading.model.family) for o in seen]
-        for group in sorted(set(groups)):
-            held = np.array([g == group for g in groups])
-            without = solve_linear(problem.tree, fitted.line, ~held[fitted.line.owner])
-            which = np.flatnonzero(held)
-            logs = problem.logs(without.deviation)[which]
-            results += _predicted(pool, seen, which, logs, "model family")
-        for generation in sorted({g for g, _ in groups}):
-            others = [g for g in TYPICAL if g != generation and any(h == g for h, _ in groups)]
-            if not others:
-                continue
-            which = np.flatnonzero([g == generation for g, _ in groups])
-            known = [_brought(generation_logs(fitted, found, g), g, generation, fitted) for g in others]
-            logs = np.tile(np.mean(known, axis=0), (len(which), 1))
-            results += _predicted(pool, seen, which, logs, "generation")
+    for of, seen in (("W", fitted.problem.seen), ("J/token", [_untimed(o) for o in fitted.problem.seen])):
+        with Pool(seen, POWER, fitted.catalog, workers) as pool:
+            for way, which, logs in _left_out(fitted):
+                predictions = pool.predict(logs, which.tolist())
+                results += [
+                    LeftOut(seen[i], way, of, math.exp(seen[i].measured[0]), math.exp(float(p[0])))
+                    for i, p in zip(which, predictions, strict=True)
+                    if math.isfinite(p[0]) and math.isfinite(seen[i].measured[0])
+                ]
     return results
 
 
-def _predicted(
-    pool: Pool, seen: Sequence[Observation], which: np.ndarray, logs: np.ndarray, way: str
-) -> list[LeftOut]:
-    predictions = pool.predict(logs, which.tolist())
-    return [
-        LeftOut(seen[i], way, math.exp(seen[i].measured[0]), math.exp(float(p[0])))
-        for i, p in zip(which, predictions, strict=True)
-        if math.isfinite(p[0])
-    ]
+def _untimed(o: Observation) -> Observation:
+    """The same setup's joules per output token, times predicted; nan where the source does not give them."""
+    known = [r.value for r in o.reading.case.rows if metric_name(r.metric) == "joules_per_output_token"]
+    value = math.log(known[0]) if known else math.nan
+    return replace(o, metrics=("joules_per_output_token",), measured=(value,), stretch=1.0)
+
+
+def _left_out(fitted: PowerFit) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """What is left out, which observations that concerns, and the ln coefficients that predict them."""
+    problem, found = fitted.problem, fitted.found
+    groups = [(o.place.generation, o.reading.model.family) for o in problem.seen]
+    yield "nothing", np.arange(len(groups)), problem.logs(found.deviation)
+    for group in sorted(set(groups)):
+        held = np.array([g == group for g in groups])
+        without = solve(problem.tree, fitted.line, ~held[fitted.line.owner])
+        which = np.flatnonzero(held)
+        yield "model family", which, problem.logs(without.deviation)[which]
+    measured = {g for g, _ in groups}
+    for generation in sorted(measured):
+        others = [g for g in TYPICAL if g != generation and g in measured]
+        which = np.flatnonzero([g == generation for g, _ in groups])
+        known = [_brought(generation_logs(fitted, found, g), g, generation, fitted) for g in others]
+        if known:
+            yield "generation", which, np.tile(np.mean(known, axis=0), (len(which), 1))
