@@ -73,7 +73,9 @@ def test_demand_is_the_peak_for_the_part_of_a_month():
 
 def test_the_virginia_schedule():
     """14.569 $/kW for a month at 1 MW, and energy."""
-    flat = meter(datetime(2026, 7, 1), [1000.0] * 730, [Demand("2026-07", False, 9, 1e6)], {"2026-07": MONTH_S})
+    flat = meter(
+        datetime(2026, 7, 1), [1000.0] * 730, [Demand("2026-07", False, 9, 1e6)], {"2026-07": MONTH_S}
+    )
     found = bill(flat, Site(tariff="dominion-gs3"))
     assert found.lines["demand"] == pytest.approx(14_569)
     assert found.lines["energy"] == pytest.approx(730_000 * 0.042)
