@@ -52,7 +52,7 @@ def test_the_share_of_irregular_flops_is_the_coefficients_ratio():
     assert energy(H100, FITTED, "bf16").irregular == pytest.approx(1 + c.irregular_power / c.flop_power)
 
 
-@given(st.floats(0.0, 5000.0), st.floats(50.0, 1500.0))
+@given(st.floats(1e-3, 5000.0), st.floats(50.0, 1500.0))
 def test_the_soft_limit_lowers_and_keeps_order(power, tdp):
     drawn = soft_limit_w(power, tdp)
     assert 0 <= drawn <= min(power, tdp) * (1 + 1e-12)
