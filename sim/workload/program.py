@@ -82,6 +82,7 @@ class Repeat:
     """After a stage, go back to `stage` (it or an earlier one), until the body has run `times` in all.
 
     times: drawn once per request.  stop: probability, after each execution, that the loop ends early (a success).
+    An execution of the body counts whichever of its stages were skipped. Loops do not overlap.
     """
 
     stage: str
@@ -94,6 +95,7 @@ class Stage:
     """Calls in parallel, and what follows them.
 
     model: catalog name of the model that computes them.  probability: that the stage is run at all, drawn each time.
+    calls: drawn at each execution; each call draws its own output, and the stage's tool its own delay and tokens.
     longest_input: tokens that a call reads at most; beyond it the beginning of its last growing text is left out.
     first: whether it is run in the first execution of the loop that it is in; a critique has nothing to read before
     the first draft, so that the loop (critique, draft) can end after any draft.

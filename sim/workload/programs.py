@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from sim.scenario.mitigation import NONE, find_technique, models_of, parameters_of
 from sim.scenario.schema import Scenario
-from sim.scenario.technique import MOST_TOKENS, Draw, Loop, Technique, Text, ToolUse
-from sim.scenario.technique import Stage as StageTable
+from sim.scenario.stage import MOST_TOKENS, Draw, Loop, Text, ToolUse
+from sim.scenario.stage import Stage as StageTable
+from sim.scenario.technique import Technique
 from sim.scenario.workload import Workload
 from sim.workload.program import Amount, Program, Read, Repeat, Stage, Tool, plain
 

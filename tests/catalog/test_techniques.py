@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from sim.catalog._load import read
+from sim.catalog._load import CONFIDENCES, read
 from sim.catalog.techniques import technique, techniques
 from sim.errors import CatalogError
 from sim.scenario.mitigation import catalog_technique, technique_faults
-from sim.scenario.technique import MOST_PASSES, Technique
+from sim.scenario.technique import MOST_PASSES, Confidence, Technique
 from tests.samples import ROOT
 
 NAMED = {
@@ -72,3 +74,7 @@ def test_the_documentation_names_every_technique():
     text = (ROOT / "docs" / "techniques.md").read_text(encoding="utf-8")
     rows = {line.split("|")[1].strip().strip("`") for line in text.splitlines() if line.startswith("| `")}
     assert rows >= NAMED
+
+
+def test_confidences_are_those_of_the_other_catalogs():
+    assert set(get_args(Confidence)) == CONFIDENCES
