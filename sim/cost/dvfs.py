@@ -67,6 +67,31 @@ def scaled(e: Energy, clock: float, idle_w: float) -> Energy:
     )
 
 
+_SLOWED = (
+    "token_s",
+    "token_s_beyond",
+    "sequence_s",
+    "kv_s",
+    "attention_s",
+    "host_s",
+    "host_prefill_s",
+    "admit_s",
+)
+_SCALED = ("token_j", "token_j_beyond", "sequence_j", "kv_j", "attention_j", "static_w")
+
+
+def slowed_like(cost: StepCost, full: StepCost, slow: StepCost) -> StepCost:
+    """Tables at `SLOW_CLOCK` for a step cost that has none of its own (measured kernels): `cost` times the ratio of
+    `slow` to `full`, entry by entry. All three are of one deployment and have tables of equal length."""
+
+    def ratio(name: str):
+        above, below = np.asarray(getattr(slow, name)), np.asarray(getattr(full, name))
+        return np.divide(above, below, out=np.ones_like(below, dtype=np.float64), where=below != 0)
+
+    changed = {name: getattr(cost, name) * ratio(name) for name in (*_SLOWED, *_SCALED)}
+    return replace(cost, **{n: v if np.ndim(v) else float(v) for n, v in changed.items()})
+
+
 def capped(
     cost: StepCost,
     cap_w_per_accelerator: float,
@@ -78,7 +103,7 @@ def capped(
     """`cost` with every accelerator held to `cap_w_per_accelerator` [W] by its clock.
 
     cost: the tables at full clock, before `power_limited`.  slow: the same deployment's at `SLOW_CLOCK`, from
-        `step_cost(..., clock=SLOW_CLOCK)`.
+        `step_cost(..., clock=SLOW_CLOCK)`; of measured kernels, from `slowed_like`.
     typical_context: context per sequence of the steps that the cap is met for [tokens].
     Each of `limit.typical_steps` draws soft_limit_w(what its work asks for, cap) and lasts as long as the clock
     that this takes; a cap at or above TDP gives `power_limited(cost, tdp_w, typical_context)`. Where the cap is

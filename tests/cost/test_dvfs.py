@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sim.catalog.accelerators import accelerator
 from sim.catalog.models import model
 from sim.cost.deployment import Deployment
-from sim.cost.dvfs import LEAST_CLOCK, SLOW_CLOCK, VOLTAGE_FLOOR, capped, locked, voltage
+from sim.cost.dvfs import LEAST_CLOCK, SLOW_CLOCK, VOLTAGE_FLOOR, capped, locked, slowed_like, voltage
 from sim.cost.limit import power_limited, typical_steps
 from sim.cost.power import soft_limit_w
 from sim.cost.step import step_cost
@@ -110,6 +110,19 @@ def test_work_that_waits_for_the_host_saves_energy_for_nothing():
     time, energy = change(power_limited(waiting, keywords["tdp_w"], CONTEXT), found, BATCH)
     assert time == 0.0
     assert -0.5 < energy < -0.1
+
+
+def test_measured_kernels_slow_down_like_the_model_of_their_deployment():
+    cost, keywords = tables()
+    same = slowed_like(cost, cost, keywords["slow"])
+    np.testing.assert_allclose(same.token_s, keywords["slow"].token_s, rtol=1e-12)
+    assert same.static_w == pytest.approx(keywords["slow"].static_w)
+    longer = replace(cost, token_s=1.1 * cost.token_s, attention_s=0.0)
+    slow = slowed_like(longer, cost, keywords["slow"])
+    np.testing.assert_allclose(slow.token_s, 1.1 * keywords["slow"].token_s, rtol=1e-12)
+    assert slow.attention_s == 0.0
+    found = capped(longer, 400.0, **{**keywords, "slow": slow})
+    assert (measure(found)[1] <= 400.0 * (1 + 1e-6)).all()
 
 
 def test_published_llama_65b_capped_from_250_to_175_w():
