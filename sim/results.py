@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -45,8 +45,12 @@ def to_json(summary: Mapping[str, Any]) -> str:
 
 def default_directory(summary_name: str, scenario_sha256: str) -> Path:
     """Where a result goes unless said otherwise: runs/<name>-<first 8 of the scenario's hash>."""
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", summary_name).strip("-.") or "run"
-    return Path("runs") / f"{slug[:60]}-{scenario_sha256[:8]}"
+    return Path("runs") / f"{slug(summary_name)}-{scenario_sha256[:8]}"
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's name."""
+    return (re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run")[:60]
 
 
 def check_target(directory: str | Path) -> None:
@@ -172,3 +176,57 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:  # run from a source tree
         return "not installed"
+
+
+def write_columns(columns: Mapping[str, np.ndarray], metadata: Mapping[str, str], path: Path) -> None:
+    """Columns of equal length as a Parquet file that appears whole or not at all, whatever happens meanwhile."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        _write_table(columns, metadata, fresh)
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def read_columns(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Columns of a Parquet file, all or those of `names` that it has. Raises UserError if it is damaged."""
+    try:
+        with pq.ParquetFile(path) as file:
+            wanted = None if names is None else [n for n in names if n in set(file.schema_arrow.names)]
+            table = file.read(wanted)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(Fault("", f'"{path}" is damaged: {error}')) from None
+    return {name: _numpy(table.column(name)) for name in table.column_names}
+
+
+def column_kinds(path: Path) -> dict[str, str]:
+    """Columns of a Parquet file, "text" or "number" each. Raises UserError if it is damaged."""
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(Fault("", f'"{path}" is damaged: {error}')) from None
+    return {field.name: "text" if pa.types.is_dictionary(field.type) else "number" for field in schema}
+
+
+def write_parts(parts: Iterable[Mapping[str, np.ndarray]], metadata: Mapping[str, str], path: Path) -> int:
+    """Tables of the same columns as one Parquet file, of which one part at a time is in memory; the rows written."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    writer, rows = None, 0
+    try:
+        for columns in parts:
+            table = pa.Table.from_arrays([_arrow(c) for c in columns.values()], names=list(columns))
+            if writer is None:
+                schema = table.schema.with_metadata(dict(metadata))
+                writer = pq.ParquetWriter(fresh, schema, compression="zstd")
+            writer.write_table(table)
+            rows += table.num_rows
+        if writer is not None:
+            writer.close()
+            fresh.replace(path)
+    finally:
+        if writer is not None:
+            writer.close()
+        fresh.unlink(missing_ok=True)
+    return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,12 @@ if TYPE_CHECKING:
 @click.option(
     "--log-requests", type=click.IntRange(min=0), default=0, metavar="N", help="Requests to keep, one by one."
 )
+@click.option(
+    "--uncertainty",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Give every figure its band: N more runs, with drawn coefficients and seeds.",
+)
 @set_option
 @json_option
 def run_command(
@@ -49,6 +56,7 @@ def run_command(
     seed: int | None,
     engine: str,
     log_requests: int,
+    uncertainty: int | None,
     changes: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -63,12 +71,18 @@ def run_command(
     target = _target(loaded, out, as_json)
     with faults_of(scenario):
         result = _run(loaded, engine, log_requests, target)
+        if uncertainty:
+            result = _with_bands(result, uncertainty)
     where = _write(result, target)
     if as_json:
         say(*(f"warning: {text}" for text in result.summary["warnings"]), *([where] if where else []))
         click.echo(json_text(result.summary))
     else:
         _show(result.summary)
+        if uncertainty:
+            from sim.report.sweep import uncertainty_text
+
+            click.echo("\n" + uncertainty_text(result.summary["uncertainty"]))
         click.echo(f"\n{where}")
 
 
@@ -86,6 +100,16 @@ def _run(scenario: Scenario, engine: str, log_requests: int, target: Path | None
             f"the earlier result in {target} stays" if target and target.exists() else "nothing was written"
         )
         raise Interrupted(f"{stop}; {kept}") from None
+
+
+def _with_bands(result: Result, draws: int) -> Result:
+    """The result with a band for every figure under the summary's key `uncertainty`."""
+    from sim.cli.progress import runs_bar
+    from sim.study.uncertainty import uncertainty
+
+    with runs_bar("uncertainty") as report:
+        found = uncertainty(result.scenario, draws, report=report)
+    return replace(result, summary={**result.summary, "uncertainty": found})
 
 
 def _target(scenario: Scenario, out: str | None, as_json: bool) -> Path | None:
