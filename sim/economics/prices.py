@@ -41,6 +41,7 @@ class Prices:
     servers: price of one server of each pool and training run, by its name (basis "own").
     rents: rent of one accelerator for an hour, by the same names (basis "rent").
     residual: share of the price that hardware fetches at the end of its life [1].
+    age_years: of the hardware when the run starts [years].
     """
 
     site: Site
@@ -49,11 +50,7 @@ class Prices:
     servers: dict[str, Price]
     rents: dict[str, Price]
     residual: float = 0.0
-
-    @property
-    def age_years(self) -> float:
-        """Age of the hardware when the run starts [years]."""
-        return self.cost.age_years
+    age_years: float = 0.0
 
 
 def prices_of(scenario: Scenario) -> Prices:
@@ -64,6 +61,7 @@ def prices_of(scenario: Scenario) -> Prices:
     """
     cost, faults = scenario.cost, []
     residual = _kept(lambda: _residual(cost), faults)
+    age = _kept(lambda: _age_years(cost, scenario.site), faults)
     servers, rents = {}, {}
     holders = [(f"pool[{i}]", pool) for i, pool in enumerate(scenario.pools)]
     holders += [(f"training[{i}]", block) for i, block in enumerate(scenario.training)]
@@ -74,7 +72,7 @@ def prices_of(scenario: Scenario) -> Prices:
             rents[holder.name] = _kept(lambda key=key, holder=holder: _rent(key, holder, cost), faults)
     if faults:
         raise ScenarioError(faults)
-    return Prices(scenario.site, cost, scenario.revenue, servers, rents, residual or 0.0)
+    return Prices(scenario.site, cost, scenario.revenue, servers, rents, residual or 0.0, age or 0.0)
 
 
 def _kept(make: Callable[[], _Found], faults: list[Fault]) -> _Found | None:
@@ -84,6 +82,23 @@ def _kept(make: Callable[[], _Found], faults: list[Fault]) -> _Found | None:
     except UserError as error:
         faults += error.faults
         return None
+
+
+def _age_years(cost: Cost, site: Site) -> float:
+    if cost.age_years is not None:
+        return cost.age_years
+    if cost.purchase_date is None:
+        return 0.0
+    age = year_of(site.start[:10]) - year_of(cost.purchase_date)
+    if age < 0 and not site.start.startswith(cost.purchase_date):
+        raise ScenarioError(
+            Fault(
+                "cost.purchase_date",
+                f"is {cost.purchase_date}, after the run starts: {site.start}",
+                "give site.start, or cost.age_years",
+            )
+        )
+    return max(age, 0.0)
 
 
 def _residual(cost: Cost) -> float:

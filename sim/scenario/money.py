@@ -100,10 +100,11 @@ class Cost(Table):
         "depreciation_years without a pause.",
         examples=[30_000],
     )
-    age_years: NotNegative = Field(
-        default=0.0,
+    age_years: NotNegative | None = Field(
+        default=None,
         description="Age of the hardware when the run starts [years]; what a straight line with an annuity costs "
-        "does not depend on it within the life.",
+        "does not depend on it within the life. Default: the time from purchase_date to site.start; without a "
+        "purchase_date 0.",
         examples=[1.5],
     )
     residual_value: ShareOrCurve = Field(

@@ -40,7 +40,8 @@ SERVERS = {"a": Price(100_000.0, "test"), "b": Price(400_000.0, "test")}
 def prices(revenue=None, residual=0.0, **cost):
     terms = {"depreciation_years": 4.0, "cost_of_capital": 0.1, "network_storage_fraction": 0.25, **cost}
     site = Site(electricity_usd_per_kwh=0.1, colocation_usd_per_kw_month=200.0)
-    return Prices(site, Cost(**terms), revenue, SERVERS, {}, residual)
+    made = Cost(**terms)
+    return Prices(site, made, revenue, SERVERS, {}, residual, made.age_years or 0.0)
 
 
 def breakdown(**cost):
@@ -100,10 +101,7 @@ def test_what_is_left_at_the_end_is_not_written_off():
 def test_the_second_year_on_each_schedule(depreciation, share):
     lines = breakdown(depreciation=depreciation, age_years=0.0)
     first = lines["server_depreciation"]
-    aged = Prices(
-        Site(), Cost(depreciation_years=4.0, depreciation=depreciation, age_years=1.0), None, SERVERS, {}
-    )
-    second = money(YEAR, aged)["cost"]["breakdown"]["server_depreciation"]
+    second = breakdown(depreciation=depreciation, age_years=1.0)["server_depreciation"]
     assert second == pytest.approx(400_000 * share)
     assert first >= second - 1e-6
 

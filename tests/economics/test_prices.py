@@ -126,3 +126,16 @@ def test_a_curve_of_residual_value_is_read_at_the_end_of_the_life():
         "cost.residual_value",
         'did you mean "h100-average", "h100-hgx" or "h100-dgx"?',
     )
+
+
+def test_hardware_ages_from_its_purchase_to_the_start_of_the_run():
+    bought = "cost.purchase_date=2024-01-05"
+    assert made(bought, 'site.start="2026-01-05T00:00"').age_years == pytest.approx(2)
+    assert made(bought, "cost.age_years=1.25").age_years == 1.25
+    assert made().age_years == 0
+    assert made("cost.purchase_date=2026", 'site.start="2026-03-01T00:00"').age_years == 0
+    wrong = fault("cost.purchase_date=2025-03-03", 'site.start="2024-01-05T00:00"')
+    assert (wrong.path, wrong.message) == (
+        "cost.purchase_date",
+        "is 2025-03-03, after the run starts: 2024-01-05T00:00",
+    )

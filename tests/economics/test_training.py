@@ -31,7 +31,9 @@ def test_fleet_and_training_pay_the_whole_bill(summary):
     cost, (run,) = summary["cost"], summary["cost"]["training_runs"]
     bill = cost["electricity"]
     assert math.fsum(bill["lines"].values()) == pytest.approx(bill["usd"], rel=1e-12)
-    assert cost["breakdown"]["electricity"] + run["lines"]["electricity"] == pytest.approx(bill["usd"], rel=1e-9)
+    assert cost["breakdown"]["electricity"] + run["lines"]["electricity"] == pytest.approx(
+        bill["usd"], rel=1e-9
+    )
     assert bill["kwh"]["energy"] == pytest.approx(summary["energy"]["site_j"] / 3.6e6, rel=1e-9)
     assert cost["site_usd_total"] == pytest.approx(cost["usd_total"] + run["usd_total"], rel=1e-12)
 
@@ -52,7 +54,10 @@ def test_costs_per_request_are_those_of_serving(summary):
     without_peaks = {k: v for k, v in summary["cost"]["breakdown"].items() if k != "electricity"}
     for line, usd in without_peaks.items():
         assert usd == pytest.approx(alone["cost"]["breakdown"][line], rel=1e-9), line
-    assert sim.run(flat).summary["cost"]["breakdown"]["electricity"] < summary["cost"]["breakdown"]["electricity"]
+    assert (
+        sim.run(flat).summary["cost"]["breakdown"]["electricity"]
+        < summary["cost"]["breakdown"]["electricity"]
+    )
 
 
 def test_another_tariff_needs_no_other_run(summary):
