@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from sim.scenario.workload import Workload
 
 AT_START = "all-at-once"
-NO_MITIGATION = Mitigation()
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,13 @@ class Member:
     divided: int | None
     at_start: bool = False
     """Whether all its requests arrive at time 0."""
-    mitigation: Mitigation = NO_MITIGATION
-    """How its requests are answered; a pool's says nothing."""
+    mitigation: Mitigation | None = None
+    """How its requests are answered; None where that is wrong by itself, and for a pool."""
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Models that its passes ask for besides its own, by role."""
+        return self.mitigation.models if self.mitigation else {}
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,9 @@ def _techniques(outline: Outline) -> Iterable[Fault]:
     for path, technique in outline.techniques:
         yield from technique_faults(path, technique)
     for workload in outline.workloads:
-        yield from mitigation_faults(
-            f"{workload.path}.mitigation", workload.mitigation, outline.own_techniques
-        )
+        if workload.mitigation is not None:
+            path = f"{workload.path}.mitigation"
+            yield from mitigation_faults(path, workload.mitigation, outline.own_techniques)
 
 
 def _duplicates(members: Sequence[Member]) -> Iterable[Fault]:
@@ -134,7 +138,7 @@ def _unserved(outline: Outline) -> Iterable[Fault]:
             yield Fault(
                 f"{workload.path}.model", f'no pool serves "{workload.model}"', f"the pools serve {names}"
             )
-        for role, model in workload.mitigation.models.items():
+        for role, model in workload.models.items():
             if model not in served:
                 names = ", ".join(f'"{m}"' for m in dict.fromkeys(served))
                 yield Fault(
@@ -145,8 +149,8 @@ def _unserved(outline: Outline) -> Iterable[Fault]:
 
 
 def _unused(outline: Outline) -> Iterable[Fault]:
-    asked = [m for w in outline.workloads for m in (w.model, *w.mitigation.models.values())]
-    if not asked or None in asked:
+    asked = [m for w in outline.workloads for m in (w.model, *w.models.values())]
+    if not asked or None in asked or any(w.mitigation is None for w in outline.workloads):
         return
     for pool in outline.pools:
         if pool.model is not None and pool.model not in asked:
@@ -207,12 +211,14 @@ def _bare_workload(index: int, table: Mapping[str, Any]) -> Member:
     )
 
 
-def _mitigation(value: object) -> Mitigation:
-    """None at all where the value is wrong by itself, which is told elsewhere."""
+def _mitigation(value: object) -> Mitigation | None:
+    """None where the value is wrong by itself, which is told elsewhere."""
+    if value is None:
+        return Mitigation()
     try:
         return Mitigation.model_validate({"technique": value} if isinstance(value, str) else value)
     except ValidationError:
-        return NO_MITIGATION
+        return None
 
 
 def _bare_techniques(value: object) -> Iterable[tuple[str, Technique]]:

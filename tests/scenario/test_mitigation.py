@@ -101,6 +101,12 @@ def test_values_that_parameters_make_wrong_are_told_at_the_workload():
     assert "workload[0].mitigation: stage[1].probability: must be at most 1; given 2" in text
 
 
+def test_a_model_that_is_misspelt_leaves_no_pool_unused():
+    text = faults('{ technique = "guardrail", models = { judge = "Llama-3.2-1" } }', JUDGE_POOL)
+    assert "unknown model" in text
+    assert "no workload asks" not in text
+
+
 def test_limits_on_passes():
     assert with_mitigation('{ technique = "self-consistency", samples = 16_000 }')
     assert "at most 16000" in faults('{ technique = "self-consistency", samples = 16_001 }')
