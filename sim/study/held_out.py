@@ -31,7 +31,7 @@ def metric_kind(metric: str) -> str:
         return "tpot"
     if "tokens_per_s" in metric or metric == "requests_per_s":
         return "throughput"
-    return "energy" if metric.startswith(("joules", "power")) else "latency"
+    return "energy" if "joules" in metric or metric.startswith("power") else "latency"
 
 
 def summary(held: Sequence[HeldOut]) -> list[dict[str, Any]]:
