@@ -63,6 +63,7 @@ def test_the_summary_counts_rows_and_errors(held):
         ("tokens_per_s_output", "throughput"),
         ("output_tokens_per_s_per_gpu", "throughput"),
         ("joules_per_request", "energy"),
+        ("gpu_joules_per_batch", "energy"),
         ("latency_ms", "latency"),
     ],
 )
