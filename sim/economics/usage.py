@@ -102,6 +102,6 @@ def _work(workload: Mapping[str, Any]) -> Iterator[Work]:
         tokens = workload["tokens"]
         yield Work(name, WHOLE, model, tokens["input"], tokens["output"])
         return
-    for stage in workload["stages"]:
-        own = stage.get("model", model)
-        yield Work(name, stage["name"], own, stage["prefilled"], stage["output"])
+    for number, stage in enumerate(workload["stages"]):
+        called, own = stage.get("name", str(number)), stage.get("model", model)
+        yield Work(name, called, own, stage["prefilled"], stage["output"])
