@@ -16,7 +16,7 @@ def write_compare(report: Report, place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
     (place / "compare.json").write_text(text + "\n", encoding="utf-8")
-    rows = [_flat(r) for r in report["rows"]]
+    rows = [flat(r) for r in report["rows"]]
     write_csv(rows, place / "compare.csv")
     if report["mode"] == "accelerators":
         plot(report, place / "compare.png")
@@ -35,14 +35,14 @@ def _short(value: Any) -> Any:
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested tables as one, their keys joined; lists of tables by their first."""
     found: dict[str, Any] = {}
     for key, part in value.items():
         if isinstance(part, list) and part and isinstance(part[0], Mapping):
             part = part[0]
         if isinstance(part, Mapping):
-            found.update(_flat(part, f"{prefix}{key}."))
+            found.update(flat(part, f"{prefix}{key}."))
         elif isinstance(part, list):
             found[prefix + key] = "; ".join(f"{x:.5g}" if isinstance(x, float) else str(x) for x in part)
         else:

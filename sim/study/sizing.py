@@ -83,6 +83,7 @@ def size_fleet(
     attainment: float = ATTAINMENT,
     probability: float = PROBABILITY,
     verify: int = VERIFYING_RUNS,
+    cell_replicas: int = CELL_REPLICAS,
 ) -> Sized:
     """The fewest replicas with which at least `attainment` of the requests of every workload meet its targets,
     and no backlog grows, at the busiest hour of the scenario.
@@ -90,9 +91,11 @@ def size_fleet(
     The replicas of the scenario only say in which proportion pools that serve one model share it; pools of different
     models are sized one by one. verify: runs with fresh seeds; the fleet grows until a further run would meet the
     targets with `probability` (0 runs: the search's own answer stands, probability nan).
+    cell_replicas: from about how many on a fleet is divided into cells behind routers of their own, where the demand
+    can be (Poisson and users).
     Raises Unreachable where even a request alone misses its targets, ScenarioError where a model does not fit.
     """
-    search = _Search(scenario, attainment)
+    search = _Search(scenario, attainment, cell_replicas)
     check_reachable(scenario, attainment)
     cells, sizes = search.smallest()
     if not verify:
@@ -123,7 +126,8 @@ def verifying_runs(scenario: Scenario, count: int = VERIFYING_RUNS) -> tuple[Res
 class _Search:
     """The search over fleets of one scenario: replicas by model, of one cell where cells are alike."""
 
-    def __init__(self, scenario: Scenario, attainment: float):
+    def __init__(self, scenario: Scenario, attainment: float, cell_replicas: int):
+        self.cell_replicas = cell_replicas
         self.scenario, self.attainment, self.evaluations = scenario, attainment, 1
         self.known: dict[tuple[int, ...], Verdict] = {}
         self.cell = scenario
@@ -139,7 +143,7 @@ class _Search:
         cells = self.scenario.cells
         if divides(self.scenario):
             if cells == 1:
-                cells = max(1, math.ceil(max(base) / CELL_REPLICAS))
+                cells = max(1, math.ceil(max(base) / self.cell_replicas))
             self.cell = scaled(self.scenario, 1 / cells).model_copy(update={"cells": 1})
             base = [b / cells for b in base]
         sizes = self._joint(base)
