@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim.catalog.regions import region
+from sim.metrics.site_calendar import slots_of
 from sim.metrics.site_overhead import chilled_share, cop, load_temperature, overhead_w
+from sim.metrics.span import Span
 from sim.scenario.pue import LoadTemperature
 from sim.scenario.site import Site
 
@@ -63,3 +68,22 @@ def test_overhead_is_positive_and_rises_with_heat_and_load(it_w, outdoor_c, more
     assert 0 < here <= warmer + 1e-9
     assert at(it_w * 1.1, outdoor_c).total[0] > here
     assert at(it_w / 2, outdoor_c).total[0] / (it_w / 2) > here / it_w  # worse for part load
+
+
+def year_of(name, share=0.7):
+    """Mean PUE of a year at `share` of the rated load."""
+    starts = 3600.0 * np.arange(8760)
+    span = Span(0.0, 8760 * 3600.0, starts, np.full(8760, 3600.0), np.zeros((1, 8760, 1)))
+    outdoor_c = slots_of(span, datetime(2026, 1, 1)).outdoor_c(region(name))
+    return (
+        1
+        + float(load_temperature(MODEL, np.full_like(outdoor_c, share), 1.0, outdoor_c).total.mean()) / share
+    )
+
+
+def test_a_years_effectiveness_by_region():
+    """Near what operators publish: 1.14 for Virginia; worst in the tropics, best by the northern sea."""
+    found = {name: year_of(name) for name in ("virginia", "texas", "ireland", "singapore")}
+    assert found["ireland"] < found["virginia"] < found["texas"] < found["singapore"]
+    assert found["virginia"] == pytest.approx(1.14, abs=0.03)
+    assert 1.2 < found["singapore"] < 1.4
