@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sim.economics.capital import tax_shield_npv
@@ -16,7 +17,7 @@ from sim.economics.split import entries, sums
 from sim.economics.training import training_costs
 from sim.economics.usage import Usage
 
-__all__ = ["HOUR_S", "KWH_J", "MONTH_S", "YEAR_S", "capex_usd", "money", "revenue_usd"]
+__all__ = ["HOUR_S", "KWH_J", "MONTH_S", "YEAR_S", "capex_usd", "money", "revenue_by_line"]
 MILLION = 1e6
 SPLIT = ("pool", "workload", "pass", "phase")
 """Axes that the summary divides the total by, beside its lines."""
@@ -28,16 +29,26 @@ def capex_usd(usage: Usage, prices: Prices) -> dict[str, float]:
     return {**bought, "building_depreciation": math.fsum(building_usd(usage, prices))}
 
 
-def revenue_usd(usage: Usage, prices: Prices) -> float | None:
-    """What the completed requests sell for [$], by token and by plan; None where the scenario names no price."""
+def revenue_by_line(usage: Usage, prices: Prices) -> dict[str, float] | None:
+    """What the completed requests sell for by line [$]: tokens, requests, plans; None without any price.
+
+    Peak hours are those of the site's clock, from the full hour in which the span begins.
+    """
     if prices.revenue is None:
         return None
-    sold = Sold(usage.span_s, usage.requests, usage.input_tokens, usage.output_tokens)
-    return math.fsum(revenue_lines(prices.revenue, sold).values())
+    begin = usage.meter.start if usage.meter else datetime.fromisoformat(prices.site.start)
+    sold = Sold(
+        usage.span_s,
+        usage.requests,
+        usage.input_tokens,
+        usage.output_tokens,
+        start_hour=begin.hour + begin.minute / 60,
+    )
+    return revenue_lines(prices.revenue, sold)
 
 
 def money(usage: Usage, prices: Prices) -> dict[str, Any]:
-    """The summary's keys `cost`, `revenue`, `margin` (revenue less cost [$]) and `margin_fraction`.
+    """The keys `cost`, `revenue`, `revenue_breakdown`, `margin` (revenue less cost [$]) and `margin_fraction`.
 
     Costs per request and per token are None where nothing was completed. The lines of `cost.breakdown` sum
     to `cost.usd_total`, and so do the dollars of each division in `cost.by`; `cost.site_usd_total` adds the training
@@ -49,7 +60,8 @@ def money(usage: Usage, prices: Prices) -> dict[str, Any]:
     divided = entries(by_pool, usage)
     own = prices.cost.basis == "own"
     trained = training_costs(usage, prices)
-    revenue = revenue_usd(usage, prices)
+    sales = revenue_by_line(usage, prices)
+    revenue = None if sales is None else math.fsum(sales.values())
     return {
         "cost": {
             "basis": prices.cost.basis,
@@ -68,6 +80,7 @@ def money(usage: Usage, prices: Prices) -> dict[str, Any]:
             "terms": _terms(usage, prices),
         },
         "revenue": revenue,
+        "revenue_breakdown": sales,
         "margin": None if revenue is None else revenue - total,
         "margin_fraction": None if not revenue else (revenue - total) / revenue,
     }

@@ -23,8 +23,8 @@ class Sold:
     input_tokens: float
     output_tokens: float
     cached_tokens: float = 0.0
-    start_s: float = 0.0
-    """Start of the span since the run began [s]."""
+    start_hour: float = 0.0
+    """Hour of the day at which the span begins [h]."""
 
 
 def revenue_lines(revenue: Revenue, sold: Sold) -> dict[str, float]:
@@ -72,8 +72,7 @@ def _peak_factor(peak: Peak | None, sold: Sold) -> float:
     """Mean of the price multiplier over the span."""
     if peak is None:
         return 1.0
-    begin_h = peak.start_hour + sold.start_s / HOUR_S
-    return 1 + (peak.multiplier - 1) * peak_share(peak.hours, begin_h, sold.span_s / HOUR_S)
+    return 1 + (peak.multiplier - 1) * peak_share(peak.hours, sold.start_hour, sold.span_s / HOUR_S)
 
 
 def _plan_usd(plan: Plan, sold: Sold) -> float:

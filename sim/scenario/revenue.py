@@ -56,14 +56,12 @@ class Peak(Table):
     """Hours of the day in which tokens sell at another price."""
 
     hours: Hours = Field(
-        description="Spans of hours of the day [h], each [from, to].", examples=[[[1, 4], [6, 10]]]
+        description="Spans of hours of the day [h], each [from, to], by the clock of `site.start`.",
+        examples=[[[1, 4], [6, 10]]],
     )
     multiplier: Positive = Field(
         description="Token prices within the spans, over those outside [1]; below 1 for a discount.",
         examples=[2.0],
-    )
-    start_hour: Number = Field(
-        default=0.0, ge=0, lt=24, description="Hour of the day at which the run begins [h]."
     )
 
 

@@ -49,8 +49,7 @@ def test_peak_hours_by_hand():
     assert sum(
         revenue_lines(revenue(usd_per_mtok_output=0.0, usd_per_mtok_input=1.0, peak=peak), day).values()
     ) == pytest.approx(3 * (1 + 7 / 24))
-    hour = Sold(3600, 1, 3e6, 0, start_s=1800)
-    peak["start_hour"] = 3.0
+    hour = Sold(3600, 1, 3e6, 0, start_hour=3.5)
     assert sum(
         revenue_lines(revenue(usd_per_mtok_output=0.0, usd_per_mtok_input=1.0, peak=peak), hour).values()
     ) == pytest.approx(4.5)

@@ -136,7 +136,7 @@ def _replacement(plt: Any) -> Any:
         label = rf"power capped: old MW takes in \${per_mw / 1e6:.0f} M/year"
         axis.plot([p / 1e6 for p in prices], ratios, style, color=BLUE, label=label)
     axis.axhline(2, color=GREY, lw=0.8)
-    axis.annotate("the claim:\ntwice the work", (5.05, 2.1), color=GREY, fontsize=8)
+    axis.annotate("claim: twice", (0.103, 2.12), color=GREY, fontsize=8)
     axis.axvspan(2.2, 5.0, color=GREY, alpha=0.15, lw=0)
     axis.annotate("boxes of 100 kW\nas sold", (2.3, 9.0), color=GREY)
     axis.set(
@@ -164,7 +164,7 @@ def _blackwell(plt: Any) -> Any:
     ):
         for side, color, label in ((old, GREY, olds), (new, BLUE, "GB200 NVL72, FP4")):
             curves = frontier(side, shape)
-            for i, curve in enumerate(curves):
+            for curve in curves:
                 points = sorted(curve, key=lambda p: p.speed)
                 axis.plot(
                     [p.speed for p in points],
@@ -174,9 +174,9 @@ def _blackwell(plt: Any) -> Any:
                     lw=1,
                     color=color,
                     alpha=0.9 if _leads(points, curves) else 0.35,
-                    label=label if i == 0 else None,
+                    label=label if _leads(points, curves) else None,
                 )
-        axis.axvline(20, color=RED, lw=0.8, ls=":")
+        axis.axvline(20, color=RED, lw=0.8, ls=":", label="50 ms a token, Nvidia's point")
         axis.set(
             xscale="log",
             yscale="log",
@@ -187,7 +187,7 @@ def _blackwell(plt: Any) -> Any:
         axis.set_xticks([10, 20, 50, 100], ["10", "20", "50", "100"])
         axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()
-        axis.legend(frameon=False, loc="lower left")
+        axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, fontsize=8)
     figure.tight_layout()
     return figure
 
