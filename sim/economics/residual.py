@@ -61,11 +61,14 @@ class Curve:
         return min(self.retention**age_years, 1.0)
 
     def band(self, age_years: float, errors: float = 1.0) -> tuple[float, float] | None:
-        """Shares left at an age when the decline is `errors` standard errors faster and slower; None if unknown."""
+        """Shares left at an age, at most 1, when the decline is `errors` standard errors faster and slower.
+
+        None for a curve of unknown error.
+        """
         if self.error is None:
             return None
         low, high = (self.retention * math.exp(sign * errors * self.error) for sign in (-1, 1))
-        return low**age_years, high**age_years
+        return min(low**age_years, 1.0), min(high**age_years, 1.0)
 
 
 @cache
