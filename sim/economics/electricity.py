@@ -20,7 +20,9 @@ from sim.scenario.site import Site
 from sim.scenario.tariff import FlatTariff, HourlyTariff, TimeOfUseTariff
 
 KWH_J = 3.6e6
-MONTH_S = 8760 * 3600.0 / 12
+HOUR_S = 3600.0
+MONTH_S = 8760 * HOUR_S / 12
+LEAP_YEAR_H = 8784
 ENERGY, DEMAND = "energy", "demand"
 
 
@@ -184,24 +186,35 @@ def _demand_usd(meter: Meter, usd_per_kw_month: float, counts: Callable[[Demand]
     return math.fsum(total)
 
 
+def check_prices(site: Site, duration_s: float) -> None:
+    """Raises ScenarioError where a price file cannot be read, or lacks an hour in which requests arrive."""
+    if isinstance(site.tariff, HourlyTariff):
+        first = datetime.fromisoformat(site.start).replace(minute=0, second=0)
+        for hour in range(min(int(duration_s // HOUR_S) + 1, LEAP_YEAR_H)):
+            _price_at(site.tariff, first + timedelta(hours=hour))
+
+
+def _price_at(chosen: HourlyTariff, moment: datetime) -> float:
+    """Price of an hour in the file [$/kWh]; 29 February costs what the day before does."""
+    day = min(moment.day, 28) if moment.month == 2 else moment.day
+    price = read_prices(chosen.path).get((moment.month, day, moment.hour))
+    if price is None:
+        raise ScenarioError(
+            Fault(
+                "site.tariff.path",
+                f'"{chosen.path}" has no price for {moment:%d %B, %H} h, which the run covers',
+                "choose another site.start, or a file of a whole year",
+            )
+        )
+    return price
+
+
 def _hourly(meter: Meter, chosen: HourlyTariff) -> Bill:
-    prices = read_prices(chosen.path)
     usd, kwh = [], []
     for moment, joules in _hours(meter):
         if not joules:
             continue
-        day = (
-            min(moment.day, 28) if moment.month == 2 else moment.day
-        )  # a leap day costs what the day before does
-        price = prices.get((moment.month, day, moment.hour))
-        if price is None:
-            raise ScenarioError(
-                Fault(
-                    "site.tariff.path",
-                    f'"{chosen.path}" has no price for {moment:%d %B, %H} h, which the run covers',
-                    "choose another site.start, or a file of a whole year",
-                )
-            )
+        price = _price_at(chosen, moment)
         kwh.append(joules / KWH_J)
         usd.append(joules / KWH_J * (price * chosen.scale + chosen.adder_usd_per_kwh))
     entry = TariffEntry("", "", 0.0, chosen.demand_usd_per_kw_month, ())

@@ -11,6 +11,7 @@ from sim.catalog.accelerators import accelerator
 from sim.catalog.prices import price_series, rental_series
 from sim.catalog.servers import server
 from sim.catalog.types import RentalPoint, Server
+from sim.economics.electricity import check_prices
 from sim.economics.residual import curve
 from sim.economics.series import longest_basis, read_price, year_of
 from sim.errors import CatalogError, Fault, ScenarioError, UserError
@@ -57,11 +58,13 @@ def prices_of(scenario: Scenario) -> Prices:
     """The prices that the scenario sets or leaves to the catalogs.
 
     Raises ScenarioError, by key, where a price is not known: the rent of an accelerator, a server's at a date, a
-    curve of residual value that does not exist.
+    curve of residual value that does not exist, an hour that a file of electricity prices lacks.
     """
     cost, faults = scenario.cost, []
     residual = _kept(lambda: _residual(cost), faults)
     age = _kept(lambda: _age_years(cost, scenario.site), faults)
+    if cost.basis == "own":
+        _kept(lambda: check_prices(scenario.site, scenario.duration_s), faults)
     servers, rents = {}, {}
     holders = [(f"pool[{i}]", pool) for i, pool in enumerate(scenario.pools)]
     holders += [(f"training[{i}]", block) for i, block in enumerate(scenario.training)]

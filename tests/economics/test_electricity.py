@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.catalog.tariffs import tariff, tariffs
-from sim.economics.electricity import MONTH_S, Demand, Meter, bill, billed, period_at, site_terms
+from sim.economics.electricity import (
+    MONTH_S,
+    Demand,
+    Meter,
+    bill,
+    billed,
+    check_prices,
+    period_at,
+    site_terms,
+)
 from sim.errors import ScenarioError
 from sim.scenario.site import Site
 
@@ -131,6 +140,17 @@ def test_faults_of_price_files_are_said(tmp_path, text, what):
     site = hourly(tmp_path, text)
     with pytest.raises(ScenarioError, match=what):
         bill(meter(datetime(2026, 7, 1, 10), [1.0, 1.0]), site)
+
+
+def test_a_file_is_checked_before_the_run(tmp_path):
+    rows = "".join(f"2024-02-28T{hour:02d}:00,0.1\n" for hour in range(24))
+    tariff = hourly(tmp_path, "time,usd_per_kwh\n" + rows).tariff
+    check_prices(Site(tariff=tariff, start="2026-02-28T00:30"), 23 * 3600)
+    check_prices(
+        Site(tariff=tariff, start="2028-02-29T00:00"), 23 * 3600
+    )  # a leap day has the prices before it
+    with pytest.raises(ScenarioError, match="no price for 01 March, 00 h"):
+        check_prices(Site(tariff=tariff, start="2026-02-28T00:30"), 25 * 3600)
 
 
 def test_terms_are_given_or_come_out():
