@@ -60,6 +60,7 @@ def test_files_are_written(tmp_path):
     assert sorted(p.name for p in (tmp_path / "claims").iterdir()) == [
         "claims.csv",
         "claims.json",
+        "claims.md",
         "copilot_margin.png",
         "replacement.png",
     ]

@@ -12,7 +12,7 @@ from sim.cli.group import json_option, main, say
 @main.command("claims")
 @click.argument("ids", nargs=-1, metavar="[ID ...]")
 @click.option("--list", "only_list", is_flag=True, help="Name the claims, and test none.")
-@click.option("--out", metavar="DIR", help="Also write claims.csv, claims.json and pictures there.")
+@click.option("--out", metavar="DIR", help="Also write claims.csv, .json, .md and pictures there.")
 @json_option
 def claims_command(ids: tuple[str, ...], only_list: bool, out: str | None, as_json: bool) -> None:
     """Test published claims about the cost of generative AI: published, simulated, interval, verdict."""

@@ -46,6 +46,25 @@ def csv_text(found: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
+def markdown(found: Sequence[Mapping[str, Any]]) -> str:
+    """The table for reading: published, simulated, interval, verdict with its condition."""
+    head = "| claim | published | simulated | interval | verdict |\n|---|---|---|---|---|"
+    return "\n".join([head, *map(_table_row, found)]) + "\n"
+
+
+def _table_row(row: Mapping[str, Any]) -> str:
+    low_high = "-" if not row["interval"] else " to ".join(map(number, row["interval"]))
+    verdict = f"**{row['verdict']}** {row['condition']}".strip()
+    cells = (
+        f"**{row['id']}**: {row['claim']}",
+        number(row["published"]),
+        f"{number(row['simulated'])} {row['unit']}" if row["simulated"] is not None else "-",
+        f"{low_high}; {row['interval_basis']}" if row["interval"] else "-",
+        verdict,
+    )
+    return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
+
+
 def number(value: object) -> str:
     """Four digits, with thousands; text as it is; a dash for nothing."""
     if value is None or value == "":

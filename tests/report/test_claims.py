@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from sim.report.claims import COLUMNS, csv_text, number, render
+from sim.report.claims import COLUMNS, csv_text, markdown, number, render
 
 ROW = {
     "id": "a",
@@ -60,3 +60,13 @@ def test_numbers_are_short():
         "87,072",
         "2",
     ]
+
+
+def test_the_table_for_reading_has_a_row_for_each():
+    lines = markdown([ROW, {**ROW, "simulated": None, "interval": None}]).splitlines()
+    assert len(lines) == 4
+    assert (
+        lines[2]
+        == "| **a**: It is twice | 2 | 3.142 x | 1 to 12,346; range of b | **holds only if** b is small |"
+    )
+    assert lines[3].count(" - |") == 2

@@ -15,7 +15,7 @@ from sim.economics.decisions.replacement import (
     capped_break_even_ratio,
 )
 from sim.economics.users import Lognormal
-from sim.report.claims import csv_text
+from sim.report.claims import csv_text, markdown
 from sim.study.claims.blackwell import (
     GPT_MOE,
     GPT_MOE_GB200,
@@ -35,7 +35,7 @@ DOTS_PER_INCH = 130
 
 
 def write(found: Sequence[Mapping[str, Any]], folder: str | Path) -> list[Path]:
-    """claims.csv, claims.json and the pictures of the claims that were tested; the paths written."""
+    """claims.csv, claims.json, claims.md and the pictures of the claims that were tested; the paths written."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     table, plain = target / "claims.csv", target / "claims.json"
@@ -43,7 +43,9 @@ def write(found: Sequence[Mapping[str, Any]], folder: str | Path) -> list[Path]:
     plain.write_text(
         json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
     )
-    written = [table, plain]
+    shown = target / "claims.md"
+    shown.write_text("# Published claims, tested\n\n" + markdown(found), encoding="utf-8")
+    written = [table, plain, shown]
     tested = {row["id"] for row in found}
     for name, needs, draw in (
         ("copilot_margin.png", "copilot-worst-loss", _copilot),
