@@ -96,12 +96,13 @@ def _owned(usage: Usage, prices: Prices) -> dict[str, Any]:
     The shield is that of the hardware under MACRS over 5 years, taxes saved in mid-year; buildings are left out.
     """
     if prices.cost.basis != "own":
-        return {"capex_usd": None, "tax_shield_usd": None}
+        return {"capex_usd": None, "building_usd": None, "tax_shield_usd": None}
     bought = capex_usd(usage, prices)
     total, building = math.fsum(bought.values()), bought["building_depreciation"]
     terms = {"tax_rate": prices.cost.tax_rate, "rate": prices.cost.cost_of_capital}
     shield = tax_shield_npv(total - building, MACRS[5], timing="mid", **terms)
-    return {"capex_usd": total, "tax_shield_usd": shield if prices.cost.tax_rate else None}
+    shield_usd = shield if prices.cost.tax_rate else None
+    return {"capex_usd": total, "building_usd": building, "tax_shield_usd": shield_usd}
 
 
 _OWN = (
@@ -114,6 +115,8 @@ _OWN = (
     "spares_fraction",
     "maintenance_fraction_per_year",
     "building",
+    "building_usd_per_mw",
+    "building_years",
 )
 _BOTH = ("staff_usd_per_year", "software_usd_per_accelerator_year", "training_usd")
 

@@ -244,19 +244,26 @@ def _price_assumptions(cost: Summary) -> Iterator[str]:
         yield f"In {pool} {what} {format_usd(usd)} ({price['source']})."
     terms = cost["terms"]
     if cost["basis"] == "own":
+        hardware_usd = cost["capex_usd"] - cost["building_usd"]
         yield (
-            f"Hardware of {format_usd(cost['capex_usd'])} is written off {_schedule(terms)}, at "
+            f"Hardware of {format_usd(hardware_usd)} is written off {_schedule(terms)}, at "
             f"{percent(terms['cost_of_capital'])} cost of capital; "
             f"{percent(terms['network_storage_fraction'])} of the servers' price is for network and storage."
         )
-        yield (
-            f"Electricity costs {format_usd(terms['electricity_usd_per_kwh'])}/kWh, colocation "
-            f"{format_usd(terms['colocation_usd_per_kw_month'])} per kW of nameplate and month."
-        )
-
+        yield f"Electricity costs {format_usd(terms['electricity_usd_per_kwh'])}/kWh, {_building(cost)}."
     unpriced = [name for name, usd in cost["breakdown"].items() if not usd and name in _OPTIONAL]
     if unpriced:
         yield f"Not counted, for want of a price: {', '.join(_OPTIONAL[name] for name in unpriced)}."
+
+
+def _building(cost: Summary) -> str:
+    terms = cost["terms"]
+    if terms["building"] == "colocation":
+        return f"colocation {format_usd(terms['colocation_usd_per_kw_month'])} per kW of nameplate and month"
+    return (
+        f"the own building {format_usd(cost['building_usd'])} ({format_usd(terms['building_usd_per_mw'])} per MW of "
+        f"nameplate, over {terms['building_years']:g} years)"
+    )
 
 
 def _schedule(terms: Summary) -> str:

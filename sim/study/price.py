@@ -58,13 +58,18 @@ def price(directory: str | Path, changes: Sequence[str] = ()) -> Repriced:
     stored = read(directory)
     _refuse_others(changes)
     scenario = repriced_scenario(stored, changes)
-    found = money(usage_of(stored.summary), prices_of(scenario))
+    try:
+        usage = usage_of(stored.summary)
+    except KeyError as lacking:
+        message = f'"{directory}" was written by an earlier version: its summary lacks {lacking}'
+        raise UserError(Fault("", message, "run the scenario again")) from None
+    found = money(usage, prices_of(scenario))
     return Repriced(
         name=stored.summary["name"],
         scenario_sha256=stored.summary["scenario_sha256"],
         changes=tuple(changes),
         money=found,
-        before={key: stored.summary[key] for key in found},
+        before={key: stored.summary.get(key) for key in found},
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 
 import sim
@@ -74,3 +77,14 @@ def test_the_result_stays_as_it_is(stored):
 def test_a_folder_that_is_no_result_is_refused(tmp_path):
     with pytest.raises(UserError, match="is not a result"):
         price(tmp_path)
+
+
+def test_a_result_of_an_earlier_version_is_said_to_be_one(stored, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(stored, old)
+    summary = json.loads((old / results.SUMMARY).read_text())
+    for pool in summary["pools"]:
+        del pool["token_time_s"]
+    (old / results.SUMMARY).write_text(json.dumps(summary))
+    with pytest.raises(UserError, match="earlier version: its summary lacks 'token_time_s'"):
+        price(old)
