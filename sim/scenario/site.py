@@ -18,6 +18,7 @@ DEFAULT_PUE = 1.2
 DEFAULT_USD_PER_KWH = 0.08
 DEFAULT_WUE_L_PER_KWH = 0.3
 DEFAULT_START = "2026-01-05T00:00"
+FIRST_YEAR, LAST_YEAR = 1970, 2200
 
 
 def _carbon(value: object) -> float | str:
@@ -46,6 +47,8 @@ def _start(value: object) -> str:
         raise Refusal(f"must be a local date and time; given {show(value)}", f'for example "{DEFAULT_START}"')
     if moment.tzinfo is not None:
         raise Refusal(f"is local time, without a zone; given {show(str(value))}", "leave out Z or +00:00")
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise Refusal(f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}; given {show(value)}")
     return moment.isoformat(timespec="seconds" if moment.second else "minutes")
 
 

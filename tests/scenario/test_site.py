@@ -63,6 +63,7 @@ def fault(*changes):
     [
         (["site.region=virgina"], "site.region", 'unknown region "virgina"'),
         (["site.start=noon"], "site.start", "must be a local date and time"),
+        (["site.start=9999-12-31"], "site.start", "must lie in the years"),
         (["site.start=2026-07-01T00:00Z"], "site.start", "is local time"),
         (["site.power_limit=20 parsec"], "site.power_limit", "has the unit"),
         (["site.pue=0.9"], "site.pue", "must be at least 1"),
