@@ -27,7 +27,7 @@ BATCH_S = 1.0
 LEAST_BATCH_S = 0.5
 """Time below which a batch is not cut to share out the last runs [s]."""
 DEATHS = 25
-"""Workers that may die in a row without a single batch done: then it is not the batches."""
+"""Workers that may die in a row without a single batch done in between: then it is not the batches."""
 LISTED = 100
 """Failures that the summary spells out."""
 
@@ -98,7 +98,6 @@ class Dealer:
         if batch.losses < RETRIES:
             self.again.append(replace(batch, losses=batch.losses + 1))
             return None
-        self.deaths = 0
         return failed(batch, f"{1 + RETRIES} workers died with this run alone: {outcome.why}")
 
     def _size(self) -> int:
@@ -209,7 +208,7 @@ def _by(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _summary(sweep: Sweep, design: Design, store: Store, found: Found, samples: int) -> dict[str, Any]:
     tasks = found.tasks
     runs = Runs(store.directory / RESULTS, design, tasks)
-    if sweep.sensitivity is not None:
+    if sweep.sensitivity is not None and runs.metrics:
         check_metric(sweep.sensitivity.metric, runs.metrics)
     told = store.read(found, tasks, ["status", "error"])
     failures = np.flatnonzero(told["status"] == FAILED)

@@ -92,7 +92,7 @@ def _probabilities(sweep: Sweep, runs: Runs, setting: int) -> dict[str, Any]:
 
 def _sensitivity(sweep: Sweep, runs: Runs, setting: int) -> dict[str, Any] | None:
     wanted, design = sweep.sensitivity, runs.design
-    if wanted is None or not wanted.indices:
+    if wanted is None or not wanted.indices or not runs.metrics:
         return None
     values = runs.by_row(runs.metric(wanted.metric), setting)[design.tornado_rows :]
     parts = values.reshape(-1, design.block).T
@@ -103,7 +103,7 @@ def _sensitivity(sweep: Sweep, runs: Runs, setting: int) -> dict[str, Any] | Non
 
 def _tornado(sweep: Sweep, runs: Runs, setting: int) -> dict[str, Any] | None:
     wanted, design = sweep.sensitivity, runs.design
-    if wanted is None or not wanted.tornado:
+    if wanted is None or not wanted.tornado or not runs.metrics:
         return None
     values = runs.by_row(runs.metric(wanted.metric), setting)[: design.tornado_rows]
     factor_of = design.factor_of[: design.tornado_rows]
