@@ -98,8 +98,3 @@ def tax_shield_npv(
     timing: when in a tax year the taxes are saved.
     """
     return present_value([price_usd * share * tax_rate for share in shares], rate, timing)
-
-
-def yearly_capital(price_usd: float, years: float, rate: float) -> CapitalCharge:
-    """A year's part of `level_charge`, without a residual value."""
-    return level_charge(price_usd, years=years, rate=rate, residual=0, age_years=0, span_years=min(1, years))

@@ -7,9 +7,7 @@ any schedule (`written_off`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Protocol
 
 HALF_IN_THREE_YEARS = 1 - 0.5 ** (1 / 3)
@@ -109,8 +107,3 @@ def written_off(schedule: Schedule, from_years: float, to_years: float) -> float
 def yearly_shares(schedule: Schedule, years: int) -> tuple[float, ...]:
     """Share of the price charged in each of the first `years` years of age [1]."""
     return tuple(written_off(schedule, k, k + 1) for k in range(years))
-
-
-def book_values(shares: Sequence[float]) -> tuple[float, ...]:
-    """Share of the price left after each of a sequence of yearly charges [1]."""
-    return tuple(1 - s for s in accumulate(shares))

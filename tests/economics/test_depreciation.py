@@ -12,7 +12,6 @@ from sim.economics.depreciation import (
     MACRS,
     DecliningBalance,
     StraightLine,
-    book_values,
     double_declining,
     half_in_three_years,
     macrs,
@@ -83,7 +82,3 @@ def test_five_year_table_is_double_declining_with_a_switch():
         made.append(share)
         left -= share
     assert made == pytest.approx(list(MACRS[5]), abs=5e-5)
-
-
-def test_book_values_follow_charges():
-    assert book_values((0.5, 0.25, 0.25)) == (0.5, 0.25, 0)
