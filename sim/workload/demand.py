@@ -17,6 +17,7 @@ from sim.scenario.workload import FROM_TRACE, Workload
 from sim.workload.trace import Trace, read_trace
 
 NO_LIMIT = 1 << 44
+FLAT = "flat"
 DAY_S = 86400.0
 SLO_SLACK = 1e-9
 """Relative: a latency that equals its target up to rounding meets it."""
@@ -141,8 +142,10 @@ class _Builder:
         return self.pieces["trace_s"].add(trace.arrival_s / rate_scale)
 
     def shape(self, row: np.void, arrivals: UserArrivals) -> None:
-        """Hourly relative rates as a cumulative curve: linear within each hour."""
+        """Hourly relative rates as a cumulative curve: linear within each hour; none where the rate is flat."""
         given = arrivals.shape
+        if given == FLAT:
+            return
         rates = np.asarray(shape(given) if isinstance(given, str) else given, np.float64)
         cumulative = np.concatenate([[0.0], np.cumsum(rates)]) / rates.sum()
         row["warp_offset"] = self.pieces["warp"].add(cumulative)

@@ -47,6 +47,13 @@ def test_deterministic_arrivals():
     assert seconds.tolist() == [0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
 
 
+def test_users_without_a_shape_come_evenly():
+    users = {"process": "users", "users": 86_400, "requests_per_user_per_day": 50}
+    seconds, *_ = of({"arrivals": users})
+    poisson, *_ = of({"arrivals": {"process": "poisson", "rate_per_s": 50}})
+    assert np.array_equal(seconds, poisson)
+
+
 def test_users_follow_the_shape_from_the_hour_at_which_the_run_starts():
     shape = [1.0] * 12 + [3.0] * 12
     users = {
