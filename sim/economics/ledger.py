@@ -12,12 +12,12 @@ from sim.economics.depreciation import MACRS
 from sim.economics.electricity import billed, site_terms
 from sim.economics.lines import HOUR_S, KWH_J, MONTH_S, YEAR_S, building_usd, cost_lines, purchases
 from sim.economics.prices import Prices
-from sim.economics.revenue import Sold, revenue_lines
+from sim.economics.revenue import Sold, plan_margins, revenue_lines
 from sim.economics.split import entries, sums
 from sim.economics.training import training_costs
 from sim.economics.usage import Usage
 
-__all__ = ["HOUR_S", "KWH_J", "MONTH_S", "YEAR_S", "capex_usd", "money", "revenue_by_line"]
+__all__ = ["HOUR_S", "KWH_J", "MONTH_S", "YEAR_S", "capex_usd", "money", "sold_of"]
 MILLION = 1e6
 SPLIT = ("pool", "workload", "pass", "phase")
 """Axes that the summary divides the total by, beside its lines."""
@@ -29,26 +29,21 @@ def capex_usd(usage: Usage, prices: Prices) -> dict[str, float]:
     return {**bought, "building_depreciation": math.fsum(building_usd(usage, prices))}
 
 
-def revenue_by_line(usage: Usage, prices: Prices) -> dict[str, float] | None:
-    """What the completed requests sell for by line [$]: tokens, requests, plans; None without any price.
-
-    Peak hours are those of the site's clock, from the full hour in which the span begins.
-    """
-    if prices.revenue is None:
-        return None
+def sold_of(usage: Usage, prices: Prices) -> Sold:
+    """What is for sale of a usage. Peak hours are those of the site's clock, from the full hour in which the span
+    begins."""
     begin = usage.meter.start if usage.meter else datetime.fromisoformat(prices.site.start)
-    sold = Sold(
+    return Sold(
         usage.span_s,
         usage.requests,
         usage.input_tokens,
         usage.output_tokens,
         start_hour=begin.hour + begin.minute / 60,
     )
-    return revenue_lines(prices.revenue, sold)
 
 
 def money(usage: Usage, prices: Prices) -> dict[str, Any]:
-    """The keys `cost`, `revenue`, `revenue_breakdown`, `margin` (revenue less cost [$]) and `margin_fraction`.
+    """The keys `cost`, `revenue`, `revenue_breakdown`, `plans`, `margin` (revenue less cost [$]), `margin_fraction`.
 
     Costs per request and per token are None where nothing was completed. The lines of `cost.breakdown` sum
     to `cost.usd_total`, and so do the dollars of each division in `cost.by`; `cost.site_usd_total` adds the training
@@ -60,7 +55,8 @@ def money(usage: Usage, prices: Prices) -> dict[str, Any]:
     divided = entries(by_pool, usage)
     own = prices.cost.basis == "own"
     trained = training_costs(usage, prices)
-    sales = revenue_by_line(usage, prices)
+    sold, priced = sold_of(usage, prices), prices.revenue
+    sales = None if priced is None else revenue_lines(priced, sold)
     revenue = None if sales is None else math.fsum(sales.values())
     return {
         "cost": {
@@ -81,6 +77,7 @@ def money(usage: Usage, prices: Prices) -> dict[str, Any]:
         },
         "revenue": revenue,
         "revenue_breakdown": sales,
+        "plans": plan_margins(priced, sold, total / usage.requests) if priced and usage.requests else [],
         "margin": None if revenue is None else revenue - total,
         "margin_fraction": None if not revenue else (revenue - total) / revenue,
     }

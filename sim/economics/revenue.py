@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sim.economics.users import Use, mean_of_top, mean_over, use_of
 from sim.scenario.revenue import Peak, Plan, Revenue
@@ -12,6 +13,8 @@ from sim.scenario.revenue import Peak, Plan, Revenue
 HOUR_S = 3600.0
 MONTH_S = 8760 * HOUR_S / 12
 MILLION = 1e6
+PERCENTILES = (10, 50, 90, 99)
+"""Of users by use, at which margins are told."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,34 @@ def peak_share(hours: Sequence[tuple[float, float]], begin_h: float, length_h: f
         for shift in (0.0, 24.0)
     )
     return (days * daily + inside) / length_h
+
+
+def plan_margins(revenue: Revenue, sold: Sold, usd_per_request: float) -> list[dict[str, Any]]:
+    """Of each plan, in a month: who pays, what the mean user leaves, and how that falls with use.
+
+    usd_per_request: what serving a request cost in the span [$]. Margins are $ per user and month; the break-even
+    user's requests are None where no user costs more than he pays.
+    """
+    found = []
+    for plan in revenue.plans:
+        user = Subscriber.of(plan)
+        edge = user.break_even_requests(usd_per_request)
+        found.append(
+            {
+                "name": plan.name,
+                "users": subscribers(plan, sold),
+                "usd_per_month": plan.usd_per_month,
+                "cost_usd_per_user_month": user.mean_served * usd_per_request,
+                "margin_usd": {
+                    "mean": user.mean_margin_usd(usd_per_request),
+                    **{f"p{p}": user.margin_at(p / 100, usd_per_request) for p in PERCENTILES},
+                    "heaviest_percent": user.margin_of_top(0.01, usd_per_request),
+                },
+                "break_even_requests": None if math.isinf(edge) else edge,
+                "share_at_loss": user.share_at_loss(usd_per_request),
+            }
+        )
+    return found
 
 
 def _peak_factor(peak: Peak | None, sold: Sold) -> float:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.report.answer import ERRORS, Summary, answers
+from sim.report.plans import HEADERS, plan_lines, plan_rows
 from sim.report.site import site_lines
 from sim.report.words import NONE, counted, dollars, duration, figure, percent, rate
 from sim.units import format_duration, format_joules, format_power, format_usd, format_watt_hours
@@ -56,6 +57,7 @@ def render(summary: Summary) -> RenderableType:
         *_section(
             f"Cost ({_BASIS[summary['cost']['basis']]})", [_ledger(summary), Text(""), _spent_on(summary)]
         ),
+        *_plans(summary),
         *_section("Assumptions", [_bullets(_assumptions(summary))]),
         *_warnings(summary),
     )
@@ -216,6 +218,16 @@ def _spent_on(summary: Summary) -> Table:
             share = usd / cost["usd_total"] if cost["usd_total"] else None
             table.add_row(axis if i == 0 else "", name, format_usd(usd), percent(share))
     return table
+
+
+def _plans(summary: Summary) -> Iterator[RenderableType]:
+    rows = list(plan_rows(summary))
+    if not rows:
+        return
+    table = _table(*HEADERS)
+    for row in rows:
+        table.add_row(*row)
+    yield from _section("Plans ($ per user and month)", [table, Text(""), _bullets(plan_lines(summary))])
 
 
 # ---------------------------------------------------------------- what it rests on

@@ -13,6 +13,7 @@ from sim.economics.revenue import (
     Sold,
     Subscriber,
     peak_share,
+    plan_margins,
     revenue_lines,
     subscribers,
 )
@@ -170,3 +171,22 @@ def test_metering_at_cost_or_above_cannot_lose_beyond_the_cap():
     assert user.break_even_requests(0.02) == math.inf
     assert user.mean_margin_usd(0.02) >= 0
     assert Subscriber(Alike(1000), 10.0).mean_margin_usd(0.02) < 0
+
+
+def test_margins_of_plans_are_their_users():
+    """60,000 requests at $0.1: the flat plan's users of 100 requests cost $10 of their $20."""
+    plans = [
+        {"name": "flat", "usd_per_month": 20, "share": 0.5, "requests_per_month": 100},
+        {"name": "heavy", "usd_per_month": 20, "share": 0.5, "requests_per_month": 100, "sigma": 1.0},
+        {"name": "free", "usd_per_month": 0, "share": 0.0, "requests_per_month": 10},
+    ]
+    flat, heavy, free = plan_margins(revenue(plan=plans), MONTH, 0.1)
+    assert flat["users"] == pytest.approx(300)
+    assert (flat["cost_usd_per_user_month"], flat["margin_usd"]["mean"]) == pytest.approx((10, 10))
+    assert flat["break_even_requests"] == pytest.approx(200)
+    assert flat["share_at_loss"] == 0
+    assert heavy["margin_usd"]["mean"] == pytest.approx(10)
+    assert heavy["margin_usd"]["p50"] == pytest.approx(20 - 10 * math.exp(-0.5))
+    assert heavy["margin_usd"]["heaviest_percent"] < heavy["margin_usd"]["p99"] < 0
+    assert free["users"] == 0
+    assert free["share_at_loss"] == 1

@@ -41,7 +41,7 @@ def test_unchanged_prices_give_what_the_run_found(result, stored):
     found = price(stored)
     assert found.money == {
         key: result.summary[key]
-        for key in ("cost", "revenue", "revenue_breakdown", "margin", "margin_fraction")
+        for key in ("cost", "revenue", "revenue_breakdown", "plans", "margin", "margin_fraction")
     }
     assert found.money == found.before
     assert found.scenario_sha256 == result.summary["scenario_sha256"]
