@@ -16,7 +16,8 @@ from sim.study.executors import ExecutorFailed, Processes
 from tests.study.sweeps import outputs, swept
 from tests.study.test_sweep import LONG, children, shards, short_batches, wait_until  # noqa: F401
 
-distributed = pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
+pytest.importorskip("distributed")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,10 @@ def test_a_killed_worker_then_a_killed_scheduler_then_resumed(loopback, truth, t
             loopback.scheduler.kill()
             killed.append("scheduler")
 
-    with pytest.raises(ExecutorFailed, match="scheduler"):
+    soon = dask.config.set(
+        {"distributed.comm.timeouts.connect": "3s"}
+    )  # how long a lost scheduler is waited for
+    with soon, pytest.raises(ExecutorFailed, match="scheduler"):
         swept(tmp_path, LONG, executor=Dask(loopback.address), report=kill)
     assert killed == ["worker", "scheduler"]
     assert shards(tmp_path / "out")
