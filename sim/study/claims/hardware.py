@@ -19,6 +19,8 @@ DAY_S = 86_400.0
 NODE = 8
 CLUSTER_SERVERS = (20.0, 130.0)
 """What "twenty or thirty to over a hundred" is taken to mean."""
+ASKED = ("v100-aws-rent", "a100-40gb-aws-rent", "a100-80gb-aws-rent", "a100-40gb-lambda-rent")
+"""Curves of what one provider asks for an hour: a list that stands still says nothing of the hardware's worth."""
 A_YEAR_OF_SERVERS = ("2020", "2021", "2022", "2023")
 """When the hardware that the claims speak of was bought."""
 
@@ -33,7 +35,8 @@ def tflops_per_w(name: str, precision: str) -> float:
 def _half_in_three_years(ledger: Ledger) -> Finding:
     from sim.economics.residual import curves
 
-    left = {name: c.left(3.0) for name, c in curves().items()}
+    every = {name: c.left(3.0) for name, c in curves().items()}
+    left = {name: value for name, value in every.items() if name not in ASKED}
     middle, interval = median(left.values()), (min(left.values()), max(left.values()))
     near = [
         n for n, v in left.items() if judge(v, (v, v), ledger.published or 0, ledger.tolerance) == "holds"
@@ -43,13 +46,14 @@ def _half_in_three_years(ledger: Ledger) -> Finding:
         verdict,
         middle,
         interval,
-        f"{len(left)} dated price series; the figure is their median",
+        f"{len(left)} dated series of prices and market rents; the figure is their median",
         condition=f"one goes by {', '.join(near)} ({len(near)} of {len(left)} series)" if near else "",
-        flips="the series: lists hardly fall, sold prices fall by a third, rents by four fifths and then rise again",
+        flips="the series: lists hardly fall, sold prices fall by a third, rents by four fifths and then rise again; a "
+        "provider's own list of rents, left out here, never moves",
         note="no one number; nearest are "
         + " and ".join(f"{n} {left[n]:.2f}" for n in sorted(left, key=lambda n: abs(left[n] - 0.5))[:2])
         + "; a scenario may take any of the curves (cost.residual_value)",
-        figures=left,
+        figures=every,
     )
 
 
