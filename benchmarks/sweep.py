@@ -23,7 +23,7 @@ BASE = Path(__file__).parent.parent / "scenarios" / "quickstart.toml"
 SWEEP = """
 name = "benchmark"
 scenario = "{base}"
-set = {{ duration = "1 min" }}
+set = {{ duration = "1 min", warmup = 0 }}
 [[uncertain]]
 key = "site.electricity_usd_per_kwh"
 distribution = {{ kind = "lognormal", median = 0.08, sigma = 0.25 }}
@@ -76,7 +76,7 @@ def swept(folder: Path, points: int, kind: str, count: int | str) -> dict[str, A
     out = folder / f"out-{time.monotonic_ns()}"
     words = [sys.executable, "-c", CODE, str(path), str(out), kind, str(count)]
     done = json.loads(
-        subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+        subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
     )
     digest = hashlib.sha256((out / "results.parquet").read_bytes()).hexdigest()
     return {"kind": kind, "points": points, "points_per_s": points / done["wall_s"], "sha256": digest, **done}
