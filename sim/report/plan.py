@@ -122,11 +122,11 @@ def _infeasible(report: Report) -> Iterator[str]:
     if part["replicas"]:
         held = f"{part['held_rps']:.4g} requests/s, " if part["held_rps"] is not None else ""
         yield (
-            f"Within the limits, {part['replicas']:,} replicas of it hold {held}"
+            f"Within the limits, {part['description']} holds {held}"
             f"{percent(part['share_of_demand'])} of the demand."
         )
     else:
-        yield "Not one replica of it is within the limits."
+        yield "Not one replica of any of them is within the limits."
 
 
 def _fixed(report: Report) -> Iterator[RenderableType | str]:

@@ -116,8 +116,8 @@ def _hour(found: Report | None) -> Iterator[str]:
     yield (
         f"\nThe busiest hour of {found['users']:,.0f} users, every request: {found['requests']['completed']:,} of "
         f"{found['requests']['arrived']:,} completed on {found['accelerators']:,} accelerators in "
-        f"{counted(found['cells'], 'cell')}; {percent(found['attainment'])} met their targets; {found['wall_s']:.3g} s, "
-        f"{found['requests_per_wall_s']:,.0f} requests/s"
+        f"{counted(found['cells'], 'cell')}; {percent(found['attainment'])} met their targets; "
+        f"{found['wall_s']:.3g} s, {found['requests_per_wall_s']:,.0f} requests/s"
     )
 
 

@@ -102,6 +102,7 @@ def plot_curves(report: Report, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.6))
+    plain = "{x:g}"
     for i, (name, curve) in enumerate(report["curves"].items()):
         points = [p for p in curve["points"] if not p["overloaded"]]
         load = [100 * p["share"] for p in points]
@@ -126,6 +127,9 @@ def plot_curves(report: Report, path: Path) -> None:
     for axis, title in zip(axes, ("$ per million output tokens", "TTFT [ms]", "TPOT [ms]"), strict=True):
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("offered load [% of saturation]")
+        axis.yaxis.set_major_formatter(plain)
+        axis.yaxis.set_minor_formatter(plain if title != "$ per million output tokens" else "")
+        axis.tick_params(labelsize=8)
         axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
     figure.tight_layout()

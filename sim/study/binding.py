@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scipy.stats import poisson
+
 from sim.cost.types import StepCost
 from sim.metrics.moments import Moments, length_moments, mixture
 from sim.run import run, step_costs
@@ -28,6 +30,8 @@ BEYOND = 1.1
 BINDING_REQUESTS = 12_000
 FULL = 0.9
 """Of a limit counts as reached by the mean batch."""
+SHORT = 0.01
+"""Of the time without a free place, where requests wait for one: then places are what is lacking at times."""
 RECOMPUTED = 0.02
 """Of the prefill done again shows that KV room runs out."""
 
@@ -60,7 +64,7 @@ def binding(scenario: Scenario, *, attainment: float = ATTAINMENT) -> Binding:
         (p for p in summary["pools"] if p["model"] == workload["model"]), key=lambda p: p["utilization"]
     )
     number = [p["name"] for p in summary["pools"]].index(pool["name"])
-    resource, why, share = _resource(scenario, number, pool)
+    resource, why, share = _resource(scenario, number, pool, target != "tpot" and _waits(workload))
     rate = rate_per_s(scenario)
     return Binding(
         target=target,
@@ -93,7 +97,22 @@ def broken_target(summary: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     return worst, min(shares, key=lambda n: shares[n]) if shares else "e2e"
 
 
-def _resource(scenario: Scenario, number: int, seen: Mapping[str, Any]) -> tuple[str, str, float]:
+def _waits(workload: Mapping[str, Any]) -> bool:
+    """Whether most of the slowest requests' time to the first token is spent waiting for a place."""
+    latency = workload["latency"]
+    queue, first = latency["queue_s"]["p99"], latency["ttft_s"]["p99"]
+    return queue is not None and first is not None and queue > first / 2
+
+
+def _lacking(batch: float, places: float, waits: bool) -> bool:
+    """Whether `places` for sequences are too few for a mean of `batch`: full on average, or where requests wait, full
+    for a share of the time as if sequences came and went independently (Poisson)."""
+    return batch >= FULL * places or (waits and float(poisson.sf(places - 1, batch)) > SHORT)
+
+
+def _resource(
+    scenario: Scenario, number: int, seen: Mapping[str, Any], waits: bool
+) -> tuple[str, str, float]:
     """The resource that binds the pool numbered `number`, in words, and the share of a step that prompts add."""
     traces = read_traces(scenario)
     cost, pool = step_costs(scenario, traces)[number], scenario.pools[number]
@@ -107,11 +126,11 @@ def _resource(scenario: Scenario, number: int, seen: Mapping[str, Any]) -> tuple
     kv_batch, cap = seen["kv"]["limited_batch"], seen["max_batch"]
     tokens = seen["tokens"]
     if tokens["recomputed"] > RECOMPUTED * max(tokens["prefilled"], 1.0) or (
-        kv_batch < cap and batch >= FULL * kv_batch
+        kv_batch < cap and _lacking(batch, kv_batch, waits)
     ):
         return "KV memory", f"the cache holds {kv_batch:,.0f} sequences at once and {batch:,.0f} run", share
-    if batch >= FULL * cap:
-        return "batch", f"{batch:,.0f} of at most {cap:,} sequences run on a replica", share
+    if _lacking(batch, cap, waits):
+        return "batch", f"{batch:,.3g} of at most {cap:,} sequences run on a replica", share
     if share > 0.5:
         return "prefill", f"prompts take {100 * share:.0f} % of a step of {batch:,.0f} sequences", share
     if host:

@@ -82,6 +82,7 @@ def plan(
         points += _mixed(scenario, points, key, attainment)
     chosen, verifying = _verified(points, limits, key, attainment)
     exceeded = overshoot(chosen, limits)
+    by_cost = sorted(points, key=lambda p: p.figures[key])
     more = roomier(chosen, attainment)
     known = describe(chosen.sized.scenario)
     points = [p for p in points if describe(p.sized.scenario) != known and p.sized.verdicts[0].met]
@@ -97,7 +98,7 @@ def plan(
         "limits": limits.as_dict(),
         "feasible": not exceeded,
         "exceeds": exceeded,
-        "within_limits": _within(chosen, limits, attainment) if exceeded else None,
+        "within_limits": _within([chosen, *by_cost], limits, attainment) if exceeded else None,
         "fleet": {"description": describe(chosen.sized.scenario), **chosen.as_dict()},
         "verification": {
             "runs": len(chosen.sized.verdicts),
@@ -195,20 +196,22 @@ def _worst(found: Point, limits: Limits) -> float:
     return max(overshoot(found, limits).values(), default=0.0)
 
 
-def _within(chosen: Point, limits: Limits, attainment: float) -> dict[str, Any]:
-    """The same deployment cut down to the limits, and the load that it then holds."""
-    factor = 1 / _worst(chosen, limits)
-    counts = [math.floor(p.replicas * factor) for p in chosen.sized.scenario.pools]
-    if not all(counts):
-        return {"replicas": 0, "held_rps": 0.0, "share_of_demand": 0.0}
-    fleet = with_replicas(chosen.sized.scenario, counts).model_copy(update={"cells": 1})
-    held = largest_load(fleet, attainment=attainment)
-    rate = rate_per_s(fleet)
-    return {
-        "replicas": sum(counts),
-        "held_rps": None if rate is None else rate * held.factor,
-        "share_of_demand": held.factor,
-    }
+def _within(points: Sequence[Point], limits: Limits, attainment: float) -> dict[str, Any]:
+    """The first of these fleets that can be cut down to the limits with a replica left, and the load it then holds."""
+    for p in points:
+        factor = 1 / max(1.0, _worst(p, limits))
+        counts = [math.floor(pool.replicas * factor + 1e-9) for pool in p.sized.scenario.pools]
+        if all(counts):
+            fleet = with_replicas(p.sized.scenario, counts).model_copy(update={"cells": 1})
+            held = largest_load(fleet, attainment=attainment)
+            rate = rate_per_s(fleet)
+            return {
+                "description": describe(fleet),
+                "replicas": sum(counts),
+                "held_rps": None if rate is None else rate * held.factor,
+                "share_of_demand": held.factor,
+            }
+    return {"description": None, "replicas": 0, "held_rps": 0.0, "share_of_demand": 0.0}
 
 
 def _whole_fleet(found: dict[str, Any], cells: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import linregress, t
+from scipy.stats import t
 
 CONFIDENCE = 0.95
 SEED_STEP = 7919
@@ -47,10 +47,11 @@ def paired_ratio(of: Sequence[float], over: Sequence[float]) -> Interval:
 
     of, over: positive figures of the same seeds in the same order. Raises ValueError where they are not.
     """
-    ratios = np.asarray(of, np.float64) / np.asarray(over, np.float64)
-    if not len(ratios) or not (np.isfinite(ratios).all() and (ratios > 0).all()):
+    above, below = np.asarray(of, np.float64), np.asarray(over, np.float64)
+    figures = np.concatenate([above, below])
+    if not len(above) or not (np.isfinite(figures).all() and (figures > 0).all()):
         raise ValueError("ratios need positive figures of the same runs")
-    return _interval(np.log(ratios), math.exp)
+    return _interval(np.log(above / below), math.exp)
 
 
 def _interval(values: np.ndarray, back: Callable[[float], float]) -> Interval:
@@ -81,8 +82,11 @@ def slope(x: Sequence[float], y: Sequence[float]) -> Interval | None:
         return None
     if len(x) == 2:
         return Interval((y[1] - y[0]) / (x[1] - x[0]), None, None)
-    fit = np.asarray(linregress(x, y), np.float64)  # slope, intercept, r, p, standard error of the slope
-    middle, half = float(fit[0]), float(fit[4]) * _student(len(x) - 2)
+    away = np.asarray(x, np.float64) - np.mean(x)
+    spread = float(away @ away)
+    middle = float(away @ np.asarray(y, np.float64)) / spread
+    left = np.asarray(y, np.float64) - np.mean(y) - middle * away
+    half = math.sqrt(float(left @ left) / (len(x) - 2) / spread) * _student(len(x) - 2)
     return Interval(middle, middle - half, middle + half)
 
 

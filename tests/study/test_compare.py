@@ -1,0 +1,96 @@
+"""Accelerators under one demand: equal requests, ratios of paired runs, and a reason where a model does not fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.errors import ScenarioError, UserError
+from sim.study.compare import compare_accelerators, racks
+from sim.study.compare_files import compare_scenarios
+from sim.study.plan_deployments import known_accelerators, precision_on, screen
+from tests.study.planning import chat
+
+
+@pytest.fixture(scope="module")
+def report():
+    chips = known_accelerators(["A100", "H100", "L4"])
+    return compare_accelerators(chat("workload.0.slo.ttft=0.2", "workload.0.slo.tpot=0.006"), chips)
+
+
+def test_rows_are_in_the_order_asked(report):
+    assert [r["accelerator"][:4] for r in report["rows"]] == ["A100", "H100", "L4-P"]
+    assert report["base"] == "A100-SXM-80GB"
+
+
+def test_each_fleet_meets_the_targets(report):
+    for row in report["rows"][:2]:
+        e = row["equal_slo"]
+        assert e["probability"] >= 0.9 and min(e["attainment"]) > 0.98
+        assert e["accelerators"] == e["replicas"] * row["deployment"][0]["accelerators_per_replica"]
+        assert e["usd_per_mtok_output"] > 0 and e["racks"] >= 1
+
+
+def test_ratios_are_to_the_base_of_paired_runs(report):
+    base, newer = (r["ratio_to_base"] for r in report["rows"][:2])
+    assert all(v["mean"] == 1 and v["low"] == pytest.approx(1) for v in base.values())
+    rows = [r["equal_slo"] for r in report["rows"][:2]]
+    ratio = newer["usd_per_mtok_output"]
+    assert ratio["low"] <= ratio["mean"] <= ratio["high"]
+    assert ratio["mean"] == pytest.approx(
+        rows[1]["usd_per_mtok_output"] / rows[0]["usd_per_mtok_output"], rel=0.01
+    )
+    assert newer["accelerators"]["mean"] == rows[1]["accelerators"] / rows[0]["accelerators"]
+
+
+def test_a_chip_that_cannot_says_why(report):
+    row = report["rows"][2]
+    assert not row["fits"] and row["equal_slo"] is None
+    assert "alone" in row["why_not"] or "steps within" in row["why_not"]
+    assert row["equal_count"]["rps_at_slo"] is None
+
+
+def test_equal_count_is_the_bases_count(report):
+    base, newer = (r["equal_count"] for r in report["rows"][:2])
+    assert base["accelerators"] == newer["accelerators"] == report["count"]
+    assert base["rps_at_slo"] >= 0.97 * 20  # the fleet that was sized for 20 requests/s holds them
+    assert newer["ratio_rps"] > 1
+
+
+def test_what_does_not_fit_memory_is_refused_with_the_shortage():
+    made = chat("workload.0.model=DeepSeek-V3", "pool.0.model=DeepSeek-V3", "pool.0.tensor_parallel=8")
+    found = screen(made, made.pools[0], "Groq-LPU-v1")
+    assert not found.deployments and "does not fit" in found.why_not
+
+
+def test_no_chip_at_all_is_an_error():
+    with pytest.raises(UserError):
+        compare_accelerators(chat("workload.0.slo.tpot=0.0001"), ["A100-SXM-80GB"])
+
+
+def test_unknown_chips_are_named_with_the_nearest():
+    with pytest.raises(ScenarioError) as raised:
+        known_accelerators(["H100", "H1000", "B20"])
+    assert str(raised.value).count("--accelerators") == 2 and "H100" in str(raised.value)
+
+
+def test_precisions_fall_to_what_a_chip_has():
+    assert precision_on("H100-SXM-80GB", "fp8") == "fp8"
+    assert precision_on("V100-SXM-32GB", "fp8") == "fp16"
+    assert precision_on("TPU-v5p", "fp8") == "int8"
+    assert precision_on("TPU-v5p", "bf16") == "bf16"
+
+
+def test_racks_hold_whole_servers():
+    assert racks("H100-SXM-80GB", 1) == 1
+    assert racks("H100-SXM-80GB", 4.1) == 3  # five servers of 10.2 kW, two in a rack of 30 kW
+    assert racks("GB200-NVL72-186GB", 0.2) == 1
+    assert racks("GB200-NVL72-186GB", 2) == 2
+
+
+def test_a_scenario_beside_itself_is_equal_in_everything():
+    made = chat("duration=1 min", "warmup=10 s")
+    cheaper = chat("duration=1 min", "warmup=10 s", "site.electricity_usd_per_kwh=0.01")
+    found = compare_scenarios([made, made, cheaper], ["a", "b", "c"], replications=3)
+    same, less = found["rows"][1]["ratio_to_base"], found["rows"][2]["ratio_to_base"]
+    assert all(v["mean"] == pytest.approx(1) for v in same.values())
+    assert less["usd_per_hour"]["mean"] < 1 and less["ttft_p99_s"]["mean"] == pytest.approx(1)
