@@ -13,6 +13,9 @@ from sim.study.claims.runs import run_file
 
 VERIFICATION = "verification"
 AGENTS = ("react", "autogpt", "metagpt", "multi-agent-research", "coding-agent")
+BUSY_CLIENTS = 64
+NOTICEABLE = 1.01
+"""Energy of verification over that of a plain pass, below which the engine cannot have run more than one pass."""
 PRICE_WEIGHT = 4.0
 """Of an output token over an input token, in price and roughly in time."""
 
@@ -78,45 +81,45 @@ def _mitigation_tokens(ledger: Ledger) -> Finding:
     )
 
 
-def joules_per_request(name: str, clients: int, *, prefix_cache: bool = False) -> tuple[float, float]:
-    """Site energy of a request under a technique [J], and passes per request, with `clients` always asking."""
+def joules_per_request(name: str, clients: int, *, prefix_cache: bool = False) -> float:
+    """Site energy of a request under a technique [J], with `clients` always asking."""
     summary = run_file(
         "mitigation.toml",
         f"workload.0.arrivals.clients={clients}",
         f'workload.0.mitigation="{name}"',
         f"pool.0.prefix_cache={str(prefix_cache).lower()}",
     )
-    requests = summary["requests"]["completed"]
-    return summary["energy"]["site_j"] / requests, summary["passes"] / requests
+    return summary["energy"]["site_j"] / summary["requests"]["completed"]
 
 
 def _mitigation_joules(ledger: Ledger) -> Finding:
     family = of_family(VERIFICATION)
-    busy, idle = 64, 1
-    base = {clients: joules_per_request("none", clients)[0] for clients in (busy, idle)}
-    runs = {n: joules_per_request(n, busy) for n in family}
-    if max(passes for _, passes in runs.values()) <= 1:
+
+    def multiples(clients: int, *, prefix_cache: bool = False) -> dict[str, float]:
+        base = joules_per_request("none", clients)
+        return {n: joules_per_request(n, clients, prefix_cache=prefix_cache) / base for n in family}
+
+    busy = multiples(BUSY_CLIENTS)
+    if max(busy.values()) < NOTICEABLE:
         return Finding("not tested", None, note="this build of the engine runs one pass per request")
-    multiple = {n: joules / base[busy] for n, (joules, _) in runs.items()}
-    alone = {n: joules_per_request(n, idle)[0] / base[idle] for n in family}
-    cached = {n: joules_per_request(n, busy, prefix_cache=True)[0] / base[busy] for n in family}
-    found, interval = median(multiple.values()), (min(multiple.values()), max(multiple.values()))
-    few = [n for n, v in multiple.items() if v < (ledger.published or 0) * (1 - ledger.tolerance)]
+    alone, cached = multiples(1), multiples(BUSY_CLIENTS, prefix_cache=True)
+    found, interval = median(busy.values()), (min(busy.values()), max(busy.values()))
+    few = [n for n, v in busy.items() if v < (ledger.published or 0) * (1 - ledger.tolerance)]
     verdict = judge(found, interval, ledger.published or 0, ledger.tolerance)
+    light = f"the technique is not among the light ones ({', '.join(few)})"
     return Finding(
         "holds only if" if verdict == "holds" and few else verdict,
         found,
         interval,
         f"the {len(family)} techniques of the verification family; the figure is the median",
-        condition=f"the technique is not among the light ones ({', '.join(few)})" if few else "",
+        condition=light,
         flips=f"prefix caching (median {median(cached.values()):.1f}); a fleet with room to spare, where parallel "
         f"passes share steps that run anyway (one client: median {median(alone.values()):.1f})",
-        note="Llama-3.1-70B for every role, four H100, 64 requests always in flight, no prefix cache",
+        note=f"Llama-3.1-70B for every role, four H100, {BUSY_CLIENTS} requests always in flight, no prefix cache",
         figures={
-            **{f"x_joules, {n}": v for n, v in multiple.items()},
+            **{f"x_joules, {n}": v for n, v in busy.items()},
             **{f"x_joules with prefix cache, {n}": v for n, v in cached.items()},
             **{f"x_joules one client, {n}": v for n, v in alone.items()},
-            **{f"passes, {n}": passes for n, (_, passes) in runs.items()},
         },
     )
 
