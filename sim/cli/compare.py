@@ -34,6 +34,9 @@ from sim.errors import Fault, UserError
     show_default=True,
     help="Paired runs of each of several scenarios.",
 )
+@click.option(
+    "--measured", metavar="CSV", help="Measured ratios to print beside (results/validation/generations.csv)."
+)
 @click.option("--out", metavar="DIR", help="Also write compare.json, compare.csv and compare.png there.")
 @set_option
 @json_option
@@ -43,6 +46,7 @@ def compare_command(
     base: str | None,
     attainment: float,
     replications: int,
+    measured: str | None,
     out: str | None,
     changes: tuple[str, ...],
     as_json: bool,
@@ -50,6 +54,10 @@ def compare_command(
     """Compare accelerators under the demand of one scenario, or several scenarios as they stand."""
     if accelerators is not None:
         report = _accelerators(scenarios, accelerators, base, attainment, changes)
+        if measured is not None:
+            from sim.report.compare_measured import measured_ratios
+
+            report["measured"] = measured_ratios(report, measured)
     else:
         report = _scenarios(scenarios, replications, changes)
     if out is not None:

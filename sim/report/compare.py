@@ -65,11 +65,36 @@ def _accelerators(report: Report) -> Iterator[RenderableType | str]:
     for r in report["rows"]:
         if not r["fits"]:
             yield f"\n{r['accelerator']}: {r['why_not']}"
+    if "measured" in report:
+        yield from _measured(report["measured"])
     yield ""
     yield from _notes(able)
     yield (
         f"{report['configurations']:,} configurations reckoned, {report['evaluations']:,} runs, "
         f"{report['wall_s']:.1f} s"
+    )
+
+
+def _measured(rows: list[Report]) -> Iterator[RenderableType | str]:
+    yield "\nMeasured ratios, the same protocol simulated, and the fleets above (own deployments, equal targets)"
+    if not rows:
+        yield "  none: this model was not measured on two of these accelerators"
+        return
+    yield table(
+        ("newer / older", "metric", "source", "pairs", "measured", "same protocol", "fleets"),
+        (
+            (
+                f"{r['newer']} / {r['older']}",
+                r["metric"],
+                r["source"],
+                str(r["pairs"]),
+                f"{r['measured_ratio']:.3g}",
+                f"{r['predicted_ratio']:.3g}",
+                NONE if r["fleet_ratio"] is None else f"{r['fleet_ratio']:.3g}",
+            )
+            for r in rows
+        ),
+        words=3,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim.errors import ScenarioError, UserError
+from sim.report.compare_measured import measured_ratios
 from sim.study.compare import compare_accelerators, racks
 from sim.study.compare_files import compare_scenarios
 from sim.study.plan_deployments import known_accelerators, precision_on, screen
@@ -94,3 +95,19 @@ def test_a_scenario_beside_itself_is_equal_in_everything():
     same, less = found["rows"][1]["ratio_to_base"], found["rows"][2]["ratio_to_base"]
     assert all(v["mean"] == pytest.approx(1) for v in same.values())
     assert less["usd_per_hour"]["mean"] < 1 and less["ttft_p99_s"]["mean"] == pytest.approx(1)
+
+
+def test_measured_ratios_stand_beside_the_fleets(report, tmp_path):
+    table = tmp_path / "generations.csv"
+    table.write_text(
+        "newer,older,source,model,metric,pairs,measured_ratio,predicted_ratio\n"
+        "H100,A100,somewhere,Llama-3.1-8B,tokens_per_s_output,9,1.9,2.02\n"
+        "H100,A100,somewhere,Mistral-7B,tokens_per_s_output,9,1.9,2.02\n"
+        "B200,H100,somewhere,Llama-3.1-8B,tpot_ms_p50,9,0.8,0.7\n"
+    )
+    (row,) = measured_ratios(report, table)
+    each = [r["equal_slo"]["tokens_per_s_per_accelerator"] for r in report["rows"][:2]]
+    assert row["measured_ratio"] == 1.9 and row["fleet_ratio"] == pytest.approx(each[1] / each[0])
+    table.write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="needs the columns"):
+        measured_ratios(report, table)
