@@ -178,7 +178,7 @@ def _blackwell(plt: Any) -> Any:
                     alpha=0.9 if _leads(points, curves) else 0.35,
                     label=label if _leads(points, curves) else None,
                 )
-        axis.axvline(20, color=RED, lw=0.8, ls=":", label="50 ms a token, Nvidia's point")
+        axis.axvline(20, color=RED, lw=0.8, ls=":", label="50 ms")
         axis.set(
             xscale="log",
             yscale="log",
@@ -189,7 +189,14 @@ def _blackwell(plt: Any) -> Any:
         axis.set_xticks([10, 20, 50, 100], ["10", "20", "50", "100"])
         axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()
-        axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, fontsize=8)
+        axis.legend(
+            frameon=False,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.15),
+            ncols=3,
+            fontsize=8,
+            columnspacing=1.2,
+        )
     figure.tight_layout()
     return figure
 
