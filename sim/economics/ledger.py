@@ -38,6 +38,7 @@ def sold_of(usage: Usage, prices: Prices) -> Sold:
         usage.requests,
         usage.input_tokens,
         usage.output_tokens,
+        cached_tokens=usage.cached_tokens,
         start_hour=begin.hour + begin.minute / 60,
     )
 

@@ -39,10 +39,11 @@ def revenue_lines(revenue: Revenue, sold: Sold) -> dict[str, float]:
     metered = (1 - sum(plan.share for plan in revenue.plans)) * (1 - revenue.free_share)
     metered = max(metered, 0.0)
     tokens = metered * _peak_factor(revenue.peak, sold) / MILLION
+    cached = min(sold.cached_tokens, sold.input_tokens)
     cached_usd = revenue.usd_per_mtok_cached_input or 0.0
     lines = {
-        "input": tokens * (sold.input_tokens - sold.cached_tokens) * revenue.usd_per_mtok_input,
-        "cached_input": tokens * sold.cached_tokens * cached_usd,
+        "input": tokens * (sold.input_tokens - cached) * revenue.usd_per_mtok_input,
+        "cached_input": tokens * cached * cached_usd,
         "output": tokens * sold.output_tokens * revenue.usd_per_mtok_output,
         "requests": metered * sold.requests * revenue.usd_per_request,
     }

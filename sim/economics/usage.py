@@ -62,6 +62,8 @@ class Usage:
     input_tokens: int
     output_tokens: int
     meter: Meter | None = None
+    cached_tokens: int = 0
+    """Of the input, what a prefix cache held."""
 
 
 def usage_of(summary: Mapping[str, Any]) -> Usage:
@@ -75,6 +77,9 @@ def usage_of(summary: Mapping[str, Any]) -> Usage:
         input_tokens=summary["tokens"]["input"],
         output_tokens=summary["tokens"]["output"],
         meter=meter_of(summary) if "site" in summary else None,
+        cached_tokens=sum(
+            stage.get("cached", 0) for w in summary["workloads"] for stage in w.get("stages") or ()
+        ),
     )
 
 

@@ -294,7 +294,9 @@ def test_passes_are_read_where_a_summary_counts_them():
         },
     ]
     workload = {**SUMMARY["workloads"][0], "stages": stages}
-    assert usage_of({**SUMMARY, "workloads": [workload]}).work == (
+    found = usage_of({**SUMMARY, "workloads": [workload]})
+    assert found.work == (
         Work("chat", "draft", "big", 70, 30),
         Work("chat", "check", "small", 50, 7),
     )
+    assert (found.cached_tokens, usage_of(SUMMARY).cached_tokens) == (20, 0)

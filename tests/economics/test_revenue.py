@@ -38,6 +38,11 @@ def test_a_cached_token_sells_as_others_unless_said():
     assert sum(lines.values()) == pytest.approx(120)
 
 
+def test_no_more_is_sold_from_the_cache_than_was_read():
+    more = Sold(MONTH_S, 1, input_tokens=5e6, output_tokens=0, cached_tokens=6e6)
+    assert sum(revenue_lines(revenue(**TOKENS), more).values()) == pytest.approx(0.5)
+
+
 def test_a_free_tier_sells_the_rest():
     lines = revenue_lines(revenue(**TOKENS, free_share=0.25), MONTH)
     assert sum(lines.values()) == pytest.approx(150 * 0.75)
