@@ -63,6 +63,17 @@ def test_verification_multiplies_tokens_and_a_plain_pass_does_not():
     assert token_multiple("semantic-entropy", 1155, 211) > 5
 
 
+@pytest.mark.parametrize(("passes", "verdict"), [(1.0, "not tested"), (2.0, "does not hold"), (9.0, "holds")])
+def test_mitigation_is_judged_by_energy_and_only_if_passes_were_run(monkeypatch, passes, verdict):
+    joules = {"none": 1.0}
+    monkeypatch.setattr(
+        "sim.study.claims.passes.joules_per_request", lambda name, *_, **__: joules.get(name, passes)
+    )
+    (found,) = run_claims(["mitigation-joules"])
+    assert found["verdict"] == verdict
+    assert found["simulated"] == (None if verdict == "not tested" else passes)
+
+
 def test_a_claim_of_users_and_hardware_has_an_interval_that_holds_its_figure():
     (found,) = run_claims(["copilot-mean-loss"])
     low, high = found["interval"]
