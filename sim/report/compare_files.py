@@ -18,7 +18,7 @@ def write_compare(report: Report, place: Path) -> None:
     (place / "compare.json").write_text(text + "\n", encoding="utf-8")
     rows = [flat(r) for r in report["rows"]]
     write_csv(rows, place / "compare.csv")
-    if "measured" in report:
+    if report.get("measured"):
         write_csv(report["measured"], place / "measured_ratios.csv")
     if report["mode"] == "accelerators":
         plot(report, place / "compare.png")

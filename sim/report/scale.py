@@ -17,8 +17,9 @@ _KINDS = {
     "planned_serving": "(ii) re-planned fleet, serving alone",
     "planned": "(ii) re-planned fleet, with the economies below",
     "energy": "(ii) energy of the re-planned fleet",
-    "conventional": "conventional service",
-    "conventional_without_reuse": "conventional, answers not reused, flat egress",
+    "conventional": "conventional service, its code included",
+    "conventional_running": "conventional, running alone",
+    "conventional_running_without_reuse": "conventional, running, answers not reused, flat egress",
 }
 
 _LOAD_HEADERS = ("load", "requests/s", "$/Mtok out", "J/token", "batch", "busy")

@@ -60,7 +60,8 @@ def plot_scale(report: Report, path: Path) -> None:
         ("(i) fixed fleet of the largest size", "C7", "--", lambda r: r["fixed_fleet"]["usd_per_day"]),
         ("(ii) re-planned, serving alone", "C0", "o-", lambda r: r["planned"]["core_usd_per_day"]),
         ("(ii) re-planned, with training, spare, ...", "C1", "s-", lambda r: r["planned"]["usd_per_day"]),
-        ("conventional service", "C2", "^-", lambda r: r["conventional"]["usd_per_day"]),
+        ("conventional, with its code", "C2", "^-", lambda r: r["conventional"]["usd_per_day"]),
+        ("conventional, running alone", "C2", "v--", lambda r: r["conventional"]["running_usd_per_day"]),
     )
     for label, color, style, value in lines:
         left.loglog(users, per_request(value), style, color=color, label=label)
@@ -129,7 +130,7 @@ def plot_curves(report: Report, path: Path) -> None:
         axis.set_xlabel("offered load [% of saturation]")
         axis.yaxis.set_major_formatter(plain)
         axis.yaxis.set_minor_formatter(plain if title != "$ per million output tokens" else "")
-        axis.tick_params(labelsize=8)
+        axis.tick_params(which="both", labelsize=7)
         axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
     figure.tight_layout()

@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-WIDTH = 140
+WIDTH = 160
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> Table:

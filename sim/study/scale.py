@@ -216,7 +216,8 @@ def _row(
             "usd_per_request": web.usd / daily,
             "hit_rate": web.hit_rate,
             "parts_usd_per_day": {"compute": web.compute_usd, "egress": web.egress_usd, "code": web.code_usd},
-            "without_reuse_usd_per_day": anew.usd,
+            "running_usd_per_day": web.usd - web.code_usd,
+            "running_without_reuse_usd_per_day": anew.usd - anew.code_usd,
         },
     }
 
@@ -255,7 +256,10 @@ def _elasticities(rows: Sequence[dict[str, Any]], economies: Collection[str]) ->
         "planned_without": {e: kinds(planned_with([x for x in economies if x != e])) for e in economies},
         "energy": kinds(lambda r: r["planned"]["site_w_mean"]),
         "conventional": kinds(lambda r: r["conventional"]["usd_per_day"]),
-        "conventional_without_reuse": kinds(lambda r: r["conventional"]["without_reuse_usd_per_day"]),
+        "conventional_running": kinds(lambda r: r["conventional"]["running_usd_per_day"]),
+        "conventional_running_without_reuse": kinds(
+            lambda r: r["conventional"]["running_without_reuse_usd_per_day"]
+        ),
     }
 
 
