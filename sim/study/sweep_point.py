@@ -62,9 +62,8 @@ def run_batch(batch: Batch) -> Done:
     """
     if code_hash() != batch.code:
         message = "this worker runs another version of the program, or another calibration, than the sweep"
-        raise UserError(
-            Fault("--cluster", message, "install the same one everywhere and restart the workers")
-        )
+        hint = "install the same one everywhere, restart the workers, and leave its files alone meanwhile"
+        raise UserError(Fault("", message, hint))
     begun_s = time.perf_counter()
     rows = tuple(_row(batch, task) for task in batch.tasks)
     return Done(rows, time.perf_counter() - begun_s)
