@@ -77,7 +77,7 @@ def _cost_row(r: Report, economies: list[str]) -> tuple[str, ...]:
     daily, p = r["requests_per_day"], r["planned"]
 
     def cents(usd: float) -> str:
-        return f"{100 * usd / daily:.3g}"
+        return f"{100 * usd / daily:.3g}" if abs(usd) > 1e-6 else "0"
 
     return (
         f"{r['users']:,.0f}",

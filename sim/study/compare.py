@@ -24,7 +24,7 @@ from sim.study.replications import interval, paired_ratio, side_by_side
 from sim.study.sizing import Sized, size_fleet
 from sim.study.sizing_demand import rate_per_s, shortened
 from sim.study.sizing_load import largest_load
-from sim.study.sizing_verdict import ATTAINMENT, Unreachable, judge
+from sim.study.sizing_verdict import ATTAINMENT, judge
 
 SHAPES = 3
 """Deployments of one accelerator that are sized by simulation."""
@@ -100,7 +100,7 @@ def generation(scenario: Scenario, chip: str, attainment: float) -> Generation:
         made = served_by(scenario, choice)
         try:
             sized = size_fleet(made, attainment=attainment, verify=0)
-        except Unreachable as error:
+        except UserError as error:  # targets out of reach, or no price for this accelerator
             why = why or error.faults[0].message
             evaluations += 1
             continue

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from sim.errors import Fault
+from sim.errors import Fault, UserError
 from sim.run import run
 from sim.scenario.arrivals import ClosedArrivals, UserArrivals
 from sim.scenario.pool import Pool
@@ -67,10 +67,15 @@ def plan(
     """The best fleet within the limits, verified with fresh seeds, as plain data; where no fleet is within them,
     `feasible` is false and `fleet` is the nearest one, with what it exceeds.
 
-    objective: a key of OBJECTIVES.  Raises Unreachable where no deployment meets the latency targets.
+    objective: a key of OBJECTIVES.  Raises Unreachable where no deployment meets the latency targets, UserError for
+    a limit that the scenario's costs do not know.
     """
     begun_s = time.perf_counter()
     space, limits = space or Space(), limits or Limits()
+    if limits.capex_usd is not None and scenario.cost.basis == "rent":
+        raise UserError(
+            Fault("--max-capex", "the scenario rents: nothing is bought", "use --max-usd-per-hour")
+        )
     chips = space.accelerators or tuple(dict.fromkeys(p.accelerator for p in scenario.pools))
     choices, reckoned, screen_s, why = _choices(scenario, chips, space)
     tried = side_by_side(lambda made: _try(made, attainment), choices)
@@ -167,7 +172,7 @@ def _try(made: Scenario, attainment: float) -> tuple[Sized | None, str, int]:
     """A fleet sized without verification, or why it cannot be; and the runs that took."""
     try:
         sized = size_fleet(made, attainment=attainment, verify=0)
-    except Unreachable as error:
+    except UserError as error:  # targets out of reach, or no price for an accelerator
         return None, f"{describe(made)}: {error.faults[0].message}", 1
     return sized, "", sized.evaluations
 

@@ -68,6 +68,12 @@ def test_no_chip_at_all_is_an_error():
         compare_accelerators(chat("workload.0.slo.tpot=0.0001"), ["A100-SXM-80GB"])
 
 
+def test_a_chip_without_a_price_says_so():
+    rows = compare_accelerators(chat("cost.basis=rent"), ["Ascend-910B", "H100-SXM-80GB"])["rows"]
+    assert not rows[0]["fits"] and "rent" in rows[0]["why_not"]
+    assert rows[1]["fits"] and rows[1]["equal_slo"]["capex_usd"] is None
+
+
 def test_unknown_chips_are_named_with_the_nearest():
     with pytest.raises(ScenarioError) as raised:
         known_accelerators(["H100", "H1000", "B20"])

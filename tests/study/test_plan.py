@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim.errors import UserError
 from sim.study.binding import binding, broken_target
 from sim.study.plan import Space, fixed_fleet, plan
 from sim.study.plan_margin import replicas_of_node
@@ -97,6 +98,14 @@ def test_an_objective_is_what_is_made_small():
 def test_targets_out_of_reach_are_an_error():
     with pytest.raises(Unreachable):
         plan(chat("workload.0.slo.ttft=0.001"))
+
+
+def test_rent_knows_no_purchase():
+    rented = chat("cost.basis=rent")
+    with pytest.raises(UserError, match="nothing is bought"):
+        plan(rented, limits=Limits(capex_usd=1e6))
+    found = plan(rented)
+    assert found["feasible"] and found["fleet"]["capex_usd"] is None
 
 
 def test_a_fixed_fleet_holds_what_it_holds():
