@@ -36,6 +36,8 @@ CELL_REPLICAS = 128
 VERIFYING_REQUESTS = 60_000
 VERIFYING_RUNS = 5
 MOST_REPLICAS = 1_000_000
+MOST_GROWTHS = 40
+"""Steps of 1 % (one replica at least) by which a verification may make a fleet larger."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def size_fleet(
         result = run(shortened(cell, TRIALS[1]), threads=1)
         found = (result,), (judge(result.summary, attainment),), math.nan
         return Sized(_whole(scenario, cell, cells), cell, cells, *found, search.evaluations + 1)
-    while True:
+    sure = 0.0
+    for _ in range(MOST_GROWTHS):
         cell = search.fleet(sizes)
         results = verifying_runs(cell, verify)
         search.evaluations += verify
@@ -114,6 +117,13 @@ def size_fleet(
                 _whole(scenario, cell, cells), cell, cells, results, verdicts, sure, search.evaluations
             )
         sizes = search.larger(sizes, results)
+    raise Unreachable(
+        Fault(
+            "slo",
+            f"larger fleets do not make it surer than {100 * sure:.0f} % that a run meets the targets",
+            "they are at the edge of what a request alone attains: loosen them, or ask for less attainment",
+        )
+    )
 
 
 def verifying_runs(scenario: Scenario, count: int = VERIFYING_RUNS) -> tuple[Result, ...]:

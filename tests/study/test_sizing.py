@@ -117,3 +117,11 @@ def test_a_verdict_is_of_the_worst_workload():
     assert not judge(summary(workload(1.0), growing=True)).met
     assert judge(summary(workload(None))).met
     assert not judge(summary(workload(None, rejected=2))).met  # without targets, an answer is the target
+
+
+def test_targets_at_the_edge_of_what_a_request_alone_attains_end_the_search():
+    """A TTFT that about 1 % of prompts miss even alone: no fleet makes 99 % sure, and the search says so."""
+    lengths = 'workload.0.lengths={ kind = "quantiles", input = [[0, 100], [0.9899, 101], [0.99, 20000], [1, 20001]], '
+    lengths += "output = [[0, 20], [1, 40]] }"
+    with pytest.raises(Unreachable):
+        size_fleet(chat(lengths, "workload.0.arrivals.rate_per_s=2", "duration=5 min"), verify=2)
