@@ -10,10 +10,12 @@ import numpy as np
 from sim.cost.types import StepCost
 from sim.engine import plan as P
 from sim.engine.plan import Plan
+from sim.engine.stages import Stages, build_programs
 from sim.errors import Fault, ScenarioError
 from sim.scenario.pool import Pool
 from sim.scenario.schema import AUTO, Scenario
 from sim.workload.demand import Demand, build_demand
+from sim.workload.program import Program
 from sim.workload.trace import Trace
 
 _SCHEDULER = {
@@ -27,6 +29,7 @@ _ROUTER = {
     "power-of-two": P.POWER_OF_TWO,
     "least-outstanding": P.LEAST_OUTSTANDING,
     "least-kv": P.LEAST_KV,
+    "session": P.SESSION,
 }
 _ROUND_WINDOWS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 _WINDOWS = 240
@@ -34,23 +37,30 @@ _WINDOWS = 240
 
 
 def build_plans(
-    scenario: Scenario, costs: Sequence[StepCost], traces: Mapping[str, Trace]
+    scenario: Scenario,
+    costs: Sequence[StepCost],
+    traces: Mapping[str, Trace],
+    programs: Sequence[Program],
 ) -> tuple[Plan, ...]:
-    """One plan per cell. costs: the step cost of each pool, in order.
+    """One plan per cell. costs: the step cost of each pool, in order.  programs: of each workload.
 
     Raises ScenarioError if a pool can never admit a request of one of its workloads.
     """
     models = list(dict.fromkeys(pool.model for pool in scenario.pools))
     groups = {model: g for g, model in enumerate(models)}
     demand = build_demand(scenario, groups, traces)
-    pools = _pools(scenario, costs, groups)
+    stages = build_programs(programs, demand.workloads, groups)
+    pools = _pools(scenario, groups, costs)
     _check_admissible(scenario, demand, pools)
     window_s = _window_s(scenario)
     common = {
         "pools": pools,
+        "rates": _rates(costs),
         "groups": _groups(scenario, pools, len(groups)),
         **_tables(costs),
         **{name: getattr(demand, name) for name in Demand.__dataclass_fields__},
+        **stages._asdict(),
+        "most_nodes": _most_nodes(pools, demand, stages),
         "cells": scenario.cells,
         "duration_tick": round(scenario.duration_s * 2**30),
         "warmup_tick": round(scenario.warmup_s * 2**30),
@@ -61,9 +71,9 @@ def build_plans(
     return tuple(Plan(cell=cell, **common) for cell in range(scenario.cells))
 
 
-def _pools(scenario: Scenario, costs: Sequence[StepCost], groups: Mapping[str, int]) -> np.ndarray:
+def _pools(scenario: Scenario, groups: Mapping[str, int], costs: Sequence[StepCost]) -> np.ndarray:
     rows = np.zeros(len(scenario.pools), P.POOL)
-    for row, pool, cost in zip(rows, scenario.pools, costs, strict=True):
+    for i, (row, pool, cost) in enumerate(zip(rows, scenario.pools, costs, strict=True)):
         scheduler = pool.scheduler
         row["group"] = groups[pool.model]
         row["replicas"] = pool.replicas // scenario.cells
@@ -74,14 +84,31 @@ def _pools(scenario: Scenario, costs: Sequence[StepCost], groups: Mapping[str, i
         row["reserve_full"] = scheduler.kv_reserve == "full" or scheduler.kind == "static"
         row["kv_capacity"] = cost.memory.kv_capacity_tokens
         row["kv_admit"] = math.floor(cost.memory.kv_capacity_tokens * (1 - scheduler.kv_watermark))
-        for name in set(P.POOL.names or ()) & set(StepCost.__dataclass_fields__):
-            row[name] = getattr(cost, name)
+        row["prefix_block"] = pool.prefix_cache.block_tokens if pool.prefix_cache.enabled else 0
+        row["rate"] = i
     first = 0
     for g in groups.values():  # a group's replicas stand side by side
         for i in np.flatnonzero(rows["group"] == g):
             rows["first_replica"][i] = first
             first += int(rows["replicas"][i])
     return rows
+
+
+def _rates(costs: Sequence[StepCost]) -> np.ndarray:
+    rows = np.zeros(len(costs), P.RATE)
+    for row, cost in zip(rows, costs, strict=True):
+        for name in P.RATE.names or ():
+            row[name] = getattr(cost, name)
+    return rows
+
+
+def _most_nodes(pools: np.ndarray, demand: Demand, stages: Stages) -> int:
+    """Texts that one event may add to the prefix caches: those of a full batch of calls, and their outputs."""
+    if not pools["prefix_block"].any():
+        return 0
+    blocks = int(np.diff(demand.block_first).max()) if len(demand.block_first) > 1 else 0
+    reads = int(stages.stages["reads"].max()) if len(stages.stages) else 1
+    return int(pools["max_batch"].max()) * (blocks + reads + 2)
 
 
 def _groups(scenario: Scenario, pools: np.ndarray, count: int) -> np.ndarray:

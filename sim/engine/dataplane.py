@@ -7,8 +7,18 @@ import math
 import numpy as np
 
 from sim.engine import state as S
-from sim.engine.kernel.advance import NEED_CALLS, NEED_WINDOWS, REACHED, advance, start
+from sim.engine.kernel.advance import (
+    NEED_CALLS,
+    NEED_NODES,
+    NEED_REQUESTS,
+    NEED_SPAWNED,
+    NEED_WINDOWS,
+    REACHED,
+    advance,
+    start,
+)
 from sim.engine.kernel.clock import NEVER, NEVER_TICK
+from sim.engine.kernel.prefix import fill_table
 from sim.engine.plan import Plan
 from sim.metrics.run import RunMetrics
 
@@ -24,10 +34,7 @@ class Cell:
     def advance(self, until_tick: int = NEVER_TICK) -> None:
         """Process every event before `until_tick`."""
         while (outcome := advance(self.plan, self.state, until_tick)) != REACHED:
-            if outcome == NEED_CALLS:
-                self.state = S.with_more_calls(self.state)
-            elif outcome == NEED_WINDOWS:
-                self.state = S.with_more_windows(self.state)
+            self.state = grown(self.state, outcome)
 
     def idle(self) -> bool:
         """Whether nothing is left to happen."""
@@ -49,11 +56,35 @@ class Cell:
             windows=used_windows(self.plan, st.windows, end_s),
             window_s=self.plan.window_s,
             window_origin_s=self.plan.window_origin_s,
+            stage_counters=st.stage_counters,
+            stage_times=st.stage_times,
             calls=st.log[: int(st.scalars[S.LOGGED])],
+            passes=st.pass_log[: int(st.scalars[S.PASSES_LOGGED])],
             end_s=end_s,
-            in_flight=int(st.replicas["outstanding"].sum()),
+            in_flight=self._in_flight(),
             segments=int(st.scalars[S.SEGMENTS]),
         )
+
+    def _in_flight(self) -> int:
+        """Requests that have arrived and not ended; the passes of one are not counted besides it."""
+        st = self.state
+        waiting = st.spawned_request[: int(st.scalars[S.SPAWNED])]
+        passes = int(st.requests["pending"].sum()) - int((waiting != S.NONE).sum())
+        return int(st.replicas["outstanding"].sum()) - passes + int(st.scalars[S.IN_FLIGHT])
+
+
+def grown(state: S.State, outcome: int) -> S.State:
+    """The state with room for what `outcome` of `advance` says is lacking."""
+    if outcome == NEED_NODES:
+        state = S.with_more_nodes(state)
+        fill_table(state)
+        return state
+    return {
+        NEED_CALLS: S.with_more_calls,
+        NEED_WINDOWS: S.with_more_windows,
+        NEED_SPAWNED: S.with_more_spawned,
+        NEED_REQUESTS: S.with_more_requests,
+    }[outcome](state)
 
 
 def used_windows(plan: Plan, windows: np.ndarray, end_s: float) -> np.ndarray:

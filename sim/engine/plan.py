@@ -13,11 +13,13 @@ import numpy as np
 # Schedulers.
 CHUNKED_PREFILL, PREFILL_FIRST, STATIC = 0, 1, 2
 # Routers.
-ROUND_ROBIN, RANDOM, POWER_OF_TWO, LEAST_OUTSTANDING, LEAST_KV = 0, 1, 2, 3, 4
+ROUND_ROBIN, RANDOM, POWER_OF_TWO, LEAST_OUTSTANDING, LEAST_KV, SESSION = 0, 1, 2, 3, 4, 5
 # Arrival processes.
 CLOSED, POISSON, GAMMA, DETERMINISTIC, TRACE, AT_ONCE = 0, 1, 2, 3, 4, 5
 # Laws of a token length; TRACED takes it from the arriving trace row, EMPIRICAL from a row drawn at random.
 FIXED, UNIFORM, LOGNORMAL, TABLE, EMPIRICAL, TRACED = 0, 1, 2, 3, 4, 5
+# Texts that a call reads (see `sim.workload.program`).
+TEMPLATE, PROMPT, ALL, OWN, OTHERS, TRANSCRIPT = 0, 1, 2, 3, 4, 5
 
 POOL = np.dtype(
     [
@@ -34,6 +36,15 @@ POOL = np.dtype(
         ),  # 1: room for the whole output is kept at admission, and nothing is preempted
         ("kv_capacity", np.float64),  # tokens
         ("kv_admit", np.float64),  # tokens: an admission may fill the KV room this far while others run
+        ("prefix_block", np.int32),  # tokens of a block of the prefix cache; 0: there is none
+        ("rate", np.int32),  # row of the step cost that replicas begin with
+    ],
+    align=True,
+)
+"""How a pool schedules."""
+
+RATE = np.dtype(
+    [
         ("token_s_beyond", np.float64),
         ("attention_s", np.float64),
         ("host_prefill_s", np.float64),
@@ -44,11 +55,11 @@ POOL = np.dtype(
         ("kv_j", np.float64),
         ("attention_j", np.float64),
         ("static_w", np.float64),
-        ("idle_w", np.float64),
     ],
     align=True,
 )
-"""Scalars of a pool; the fields of its step cost mean what `sim.cost.types.StepCost` says."""
+"""Scalars of a step cost; they mean what `sim.cost.types.StepCost` says. A pool has one row or, where its power may be
+capped, one for each cap."""
 
 GROUP = np.dtype([("router", np.int32), ("first_replica", np.int32), ("replicas", np.int32)], align=True)
 """A group is the replicas, of one or several pools, that serve one model behind one router."""
@@ -66,9 +77,63 @@ LENGTH = np.dtype(
     align=True,
 )
 
+AMOUNT = np.dtype(
+    [
+        ("constant", np.float64),
+        ("per_prompt", np.float64),
+        ("per_answer", np.float64),
+        ("per_previous", np.float64),
+        ("sigma", np.float64),  # of the logarithm; 0: the mean itself
+        ("least", np.int64),
+        ("most", np.int64),
+    ],
+    align=True,
+)
+"""A random whole number of a program: `sim.workload.program.Amount`."""
+
+READ = np.dtype(
+    [
+        ("kind", np.int32),
+        ("stage", np.int32),
+        ("tokens", np.int32),
+        ("share", np.float64),
+        ("text", np.uint64),  # of a template: equal where the text is
+    ],
+    align=True,
+)
+
+STAGE = np.dtype(
+    [
+        ("group", np.int32),
+        ("first_read", np.int32),
+        ("reads", np.int32),
+        (
+            "grows",
+            np.int32,
+        ),  # 1: its last text is its transcript, to which tool results and outputs are added
+        ("calls", np.int32),  # rows of `amounts`, here and below
+        ("output", np.int32),
+        ("tool_tokens", np.int32),
+        ("tool_first", np.int32),
+        ("repeat", np.int32),  # stage that the loop goes back to, or -1
+        ("times", np.int32),
+        ("late_in", np.int32),  # stage whose loop must have run once before this one is run; -1: none
+        ("longest_input", np.int32),
+        ("tool_s", np.float64),
+        ("tool_sigma", np.float64),
+        ("probability", np.float64),
+        ("stop", np.float64),
+    ],
+    align=True,
+)
+"""A stage of a program. Stage numbers count from the workload's first stage."""
+
 WORKLOAD = np.dtype(
     [
         ("group", np.int32),
+        ("first_stage", np.int32),
+        ("stages", np.int32),  # 0: a plain request, one call that reads the prompt and answers it
+        ("streamed", np.int32),
         ("process", np.int32),
         ("rate", np.float64),  # requests per second of unwarped time
         ("gamma_shape", np.float64),
@@ -77,7 +142,6 @@ WORKLOAD = np.dtype(
         ("think_tick", np.int64),
         ("trace_offset", np.int64),
         ("trace_count", np.int64),
-        ("trace_laps", np.int64),
         ("trace_span_s", np.float64),  # one lap of the trace, already divided by the rate scale
         ("warp_offset", np.int32),  # rate shape: cumulative shape at equal cells of one period
         ("warp_count", np.int32),
@@ -88,6 +152,8 @@ WORKLOAD = np.dtype(
         ("output_key", np.uint64),
         ("cell_key", np.uint64),
         ("route_key", np.uint64),
+        ("program_key", np.uint64),
+        ("prompt_blocks", np.int32),  # tokens of a block that the trace names by hash; 0: it names none
         ("slo_ttft_s", np.float64),
         ("slo_tpot_s", np.float64),
         ("slo_e2e_s", np.float64),
@@ -97,19 +163,27 @@ WORKLOAD = np.dtype(
 
 
 class Plan(NamedTuple):
-    """One cell's plan. P pools, G groups, W workloads, R replicas.
+    """One cell's plan. P pools, C rows of step costs, G groups, W workloads, R replicas.
 
-    token_s, token_j: float64[P, T + 1];  sequence_s, kv_s, host_s: float64[P, B + 1] (see `StepCost`).
+    token_s, token_j: float64[C, T + 1];  sequence_s, kv_s, host_s: float64[C, B + 1] (see `StepCost`).
+    stages, reads, amounts: the programs of all workloads, end to end.
     lengths: LENGTH[W, 2], input and output.  table_p, table_tokens: quantile tables, end to end.
     guide: int32, for each table `GUIDE` entries: the table cell in which probability i / GUIDE lies.
     trace_s, trace_input, trace_output: rows of all traces, end to end, in order of time.
+    block_first: int64[rows + 1], where the blocks of each trace row begin in `blocks`, the hashes of its prompt.
     warp: cumulative rate shapes, each from 0 to 1.
+    most_calls: calls that a stage may have.  most_nodes: texts that one event may add to the prefix caches, 0 where
+    no pool has one.
     """
 
     pools: np.ndarray
+    rates: np.ndarray
     groups: np.ndarray
     workloads: np.ndarray
     lengths: np.ndarray
+    stages: np.ndarray
+    reads: np.ndarray
+    amounts: np.ndarray
     token_s: np.ndarray
     sequence_s: np.ndarray
     kv_s: np.ndarray
@@ -121,7 +195,11 @@ class Plan(NamedTuple):
     trace_s: np.ndarray
     trace_input: np.ndarray
     trace_output: np.ndarray
+    block_first: np.ndarray
+    blocks: np.ndarray
     warp: np.ndarray
+    most_calls: int
+    most_nodes: int
     cell: int
     cells: int
     duration_tick: int

@@ -1,7 +1,8 @@
 """The reference engine: the same data center in plain SimPy, to read in one sitting and to check the kernel against.
 
 A process per replica, one event per step, plain Python lists. SimPy's clock counts ticks (see `kernel.clock`); each
-replica keeps its own float clock, as in the kernel. Demand comes from the same keyed draws.
+replica keeps its own float clock, as in the kernel. Demand comes from the same keyed draws. What requests do besides
+one plain pass is in `reference_program`, prefix caches are in `reference_prefix`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import simpy
 from sim.engine import state as S
 from sim.engine.dataplane import used_windows
 from sim.engine.kernel import clock, draw, rng
-from sim.engine.kernel.advance import RETRY_TICKS
 from sim.engine.kernel.clock import ARRIVE, BEGIN, END
+from sim.engine.kernel.ident import keyed, name_of, workload_of
+from sim.engine.kernel.program import RETRY_TICKS
 from sim.engine.plan import (
     CLOSED,
     LEAST_KV,
@@ -28,10 +30,13 @@ from sim.engine.plan import (
     PREFILL_FIRST,
     RANDOM,
     ROUND_ROBIN,
+    SESSION,
     STATIC,
     Plan,
     replica_pools,
 )
+from sim.engine.reference_prefix import PrefixCache, texts_of
+from sim.engine.reference_program import Request, run_program
 from sim.metrics.histogram import bucket_of
 from sim.metrics.run import RunMetrics
 
@@ -59,20 +64,18 @@ class Call:
     arrive_s: float
     since_s: float
     measured: bool
+    request: Request | None = None
     admit_s: float | None = None
     first_s: float | None = None
     done: int = 0
     prefilled: int = 0
     decoding: bool = False
     left: int = 0
+    cached: int = 0
 
     @property
     def workload(self) -> int:
-        return self.id >> 48
-
-    @property
-    def number(self) -> int:
-        return self.id & ((1 << 48) - 1)
+        return workload_of(self.id)
 
     @property
     def need(self) -> int:
@@ -99,13 +102,16 @@ class Books:
     histograms: np.ndarray
     sums: np.ndarray
     windows: np.ndarray
+    stage_counters: np.ndarray
+    stage_times: np.ndarray
     log: list[tuple] = field(default_factory=list)
+    pass_log: list[tuple] = field(default_factory=list)
     steps: int = 0
 
     @classmethod
     def empty(cls, plan: Plan) -> Books:
         st = S.new_state(plan)
-        return cls(plan, st.counters, st.histograms, st.sums, st.windows)
+        return cls(plan, st.counters, st.histograms, st.sums, st.windows, st.stage_counters, st.stage_times)
 
     def window(self, time_s: float) -> int:
         w = int((time_s - self.plan.window_origin_s) // self.plan.window_s)
@@ -134,8 +140,11 @@ class Replica:
         self.pool = center.plan.pools[pool]
         self.queue: deque[Call] = deque()
         self.running: list[Call] = []
+        self.rate = int(self.pool["rate"])
         self.clock_s = 0.0
         self.wake: simpy.Event | None = None
+        block = int(self.pool["prefix_block"])
+        self.prefix = PrefixCache(block) if block else None
         center.env.process(self.run())
 
     def run(self) -> Steps:
@@ -149,10 +158,12 @@ class Replica:
             yield center.at(center.env.now, BEGIN, self.number)
             step = self.compose()
             begin_s = self.clock_s
+            self.rate = int(center.pool_rate[self.p])
+            read = sum(c.need for c in step.decoding)
             self.clock_s = begin_s + self.step_s(step)
             energy_j = self.step_j(step, self.clock_s - begin_s)
             yield center.at(tick_of(self.clock_s), END, self.number)
-            self.book(step, begin_s, energy_j)
+            self.book(step, begin_s, energy_j, read)
             self.finish(step)
 
     def put(self, call: Call) -> None:
@@ -167,6 +178,8 @@ class Replica:
         while self.kv() > self.pool["kv_capacity"]:
             self.preempt()
             preempted = True
+        if self.prefix is not None:
+            self.prefix.make_room(self.pool["kv_capacity"] - self.kv())
         step = Step([c for c in self.running if c.decoding])
         scheduler = self.pool["scheduler"]
         if scheduler == STATIC:
@@ -192,7 +205,10 @@ class Replica:
             if whole and step.prefill and step.prefill + call.need > budget:
                 break
             limit = self.pool["kv_admit"] if self.running else self.pool["kv_capacity"]
-            if self.kv() + self.room(call) > limit:
+            if self.prefix is None:
+                if self.kv() + self.room(call) > limit:
+                    break
+            elif not self.take_texts(call, limit):
                 break
             self.queue.popleft()
             if self.clock_s > call.since_s:
@@ -201,10 +217,23 @@ class Replica:
                 )
             if call.admit_s is None:
                 call.admit_s = self.clock_s
-            call.prefilled = 0
+            call.prefilled = call.cached
             self.running.append(call)
             step.admitted += 1
             self.prefill(step, call, call.need + step.prefill if whole else budget)
+
+    def take_texts(self, call: Call, limit: float) -> bool:
+        """Find the call's input in the prefix cache and hold it; False if there is no room for it."""
+        assert self.prefix is not None
+        texts = texts_of(self.center.plan, call)
+        if self.kv() + self.prefix.would_take(texts) + self.room(call) - call.input > limit:
+            return False
+        block = self.prefix.block
+        call.cached = min(self.prefix.take(call, texts) // block * block, call.need - 1)
+        self.center.books.add(self.p, S.CACHE_ASKED, self.clock_s, call.input)
+        self.center.books.add(self.p, S.CACHE_HIT, self.clock_s, call.cached)
+        self.prefix.make_room(self.pool["kv_capacity"] - self.kv() - (self.room(call) - call.input))
+        return True
 
     def prefill(self, step: Step, call: Call, budget: int) -> None:
         """Prefill of `call` what the step's `budget` of prefill tokens leaves."""
@@ -216,6 +245,10 @@ class Replica:
     def preempt(self) -> None:
         call = self.running.pop()
         lost = call.need - 1 if call.decoding else call.prefilled
+        if self.prefix is not None:
+            lost = call.done if call.decoding else call.prefilled - call.cached
+            computed = call.input if call.decoding else call.prefilled
+            self.prefix.release(call, forget=call.input - computed)
         call.decoding = False
         call.since_s = self.clock_s
         self.queue.appendleft(call)
@@ -229,26 +262,30 @@ class Replica:
         return call.need if call.decoding else call.input + min(call.done + 1, call.output)
 
     def kv(self) -> int:
+        """KV tokens that running calls hold; a text that several read counts once."""
+        if self.prefix is not None:
+            return self.prefix.in_use() + sum(self.room(c) - c.input for c in self.running)
         return sum(self.room(c) for c in self.running)
 
     # What a step costs.
 
     def step_s(self, step: Step) -> float:
-        plan, p, n = self.center.plan, self.p, len(step.decoding)
+        plan, p, n = self.center.plan, self.rate, len(step.decoding)
+        costs = plan.rates[p]
         accelerator_s = self.center.per_token(plan.token_s, "token_s_beyond", p, n + step.prefill)
         accelerator_s += plan.sequence_s[p, n] + plan.kv_s[p, n] * sum(c.need for c in step.decoding)
-        accelerator_s += self.pool["attention_s"] * step.attention
-        host_s = plan.host_s[p, n] + self.pool["host_prefill_s"] * step.prefill
-        return max(accelerator_s, host_s) + self.pool["admit_s"] * step.admitted
+        accelerator_s += costs["attention_s"] * step.attention
+        host_s = plan.host_s[p, n] + costs["host_prefill_s"] * step.prefill
+        return max(accelerator_s, host_s) + costs["admit_s"] * step.admitted
 
     def step_j(self, step: Step, duration_s: float) -> float:
-        n = len(step.decoding)
+        n, costs = len(step.decoding), self.center.plan.rates[self.rate]
         return (
-            self.pool["static_w"] * duration_s
-            + self.center.per_token(self.center.plan.token_j, "token_j_beyond", self.p, n + step.prefill)
-            + self.pool["sequence_j"] * n
-            + self.pool["kv_j"] * sum(c.need for c in step.decoding)
-            + self.pool["attention_j"] * step.attention
+            costs["static_w"] * duration_s
+            + self.center.per_token(self.center.plan.token_j, "token_j_beyond", self.rate, n + step.prefill)
+            + costs["sequence_j"] * n
+            + costs["kv_j"] * sum(c.need for c in step.decoding)
+            + costs["attention_j"] * step.attention
         )
 
     # What a step brings.
@@ -270,10 +307,13 @@ class Replica:
                 call.left = max(longest - 1, 0)
         ended = [c for c in self.running if c.decoding and c.left == 0]
         self.running = [c for c in self.running if c not in ended]
+        if self.prefix is not None:
+            for call in sorted(ended, key=lambda c: c.id):
+                self.prefix.leave(call, self.center.plan)
         for call in sorted(ended, key=lambda c: c.id):
             self.center.complete(self, call)
 
-    def book(self, step: Step, begin_s: float, energy_j: float) -> None:
+    def book(self, step: Step, begin_s: float, energy_j: float, read: int) -> None:
         books, n = self.center.books, len(step.decoding)
         duration_s = self.clock_s - begin_s
         for column, amount in (
@@ -283,6 +323,8 @@ class Replica:
             (S.DECODED, n),
             (S.PREFILLED, step.prefill),
             (S.STEPS, 1),
+            (S.PAIRS, step.attention),
+            (S.READ_KV, read),
         ):
             books.spread(self.p, column, begin_s, self.clock_s, amount)
         books.steps += 1
@@ -295,6 +337,7 @@ class DataCenter:
         self.plan = plan
         self.env = simpy.Environment(initial_time=0)
         self.books = Books.empty(plan)
+        self.pool_rate = plan.pools["rate"].copy()
         self.replicas = [Replica(self, r, int(p)) for r, p in enumerate(replica_pools(plan))]
         self.turns = [0] * len(plan.groups)
         self.issued = [0] * len(plan.workloads)
@@ -316,7 +359,7 @@ class DataCenter:
 
     def per_token(self, table: np.ndarray, beyond: str, p: int, tokens: int) -> float:
         last = table.shape[1] - 1
-        return table[p, min(tokens, last)] + max(tokens - last, 0) * self.plan.pools[p][beyond]
+        return table[p, min(tokens, last)] + max(tokens - last, 0) * self.plan.rates[p][beyond]
 
     # Demand.
 
@@ -328,7 +371,7 @@ class DataCenter:
         while not streams[w]["finished"]:
             draw.next_chunk(self.plan, w, streams, ticks, numbers, inputs, outputs)
             for i in range(streams[w]["count"]):
-                call_id = (w << 48) | int(numbers[i])
+                call_id = name_of(w, int(numbers[i]))
                 yield self.at(ticks[i], ARRIVE, call_id)
                 self.arrive(call_id, int(inputs[i]), int(outputs[i]))
 
@@ -336,7 +379,7 @@ class DataCenter:
         """A client of the closed workload `w` will ask at `tick`."""
         number = self.issued[w] * self.plan.cells + self.plan.cell
         self.issued[w] += 1
-        call_id = (w << 48) | number
+        call_id = name_of(w, number)
         self.at(tick, ARRIVE, call_id).callbacks.append(
             lambda _: self.arrive(call_id, *(draw.tokens(self.plan, w, side, number) for side in (0, 1)))
         )
@@ -351,36 +394,57 @@ class DataCenter:
         ):
             self.ask(w, at)
 
-    def arrive(self, call_id: int, input_tokens: int, output_tokens: int) -> None:
+    def arrive(self, request_id: int, input_tokens: int, output_tokens: int) -> None:
+        """A request arrives: a plain one is a call; any other runs its program."""
+        w = workload_of(request_id)
         tick = self.env.now
-        time_s = seconds_of(tick)
-        call = Call(
-            call_id, input_tokens, output_tokens, time_s, time_s, measured=tick >= self.plan.warmup_tick
-        )
-        counters = self.books.counters[call.workload]
-        counters[S.ARRIVED] += call.measured
+        measured = bool(tick >= self.plan.warmup_tick)
+        self.books.counters[w, S.ARRIVED] += measured
+        self.in_flight += 1
+        if self.plan.workloads[w]["stages"] > 0:
+            request = Request(request_id, input_tokens, output_tokens, seconds_of(tick), measured)
+            self.env.process(run_program(self, request))
+        elif not self.put(request_id, input_tokens, output_tokens, measured, None):
+            self.in_flight -= 1
+            self.books.counters[w, S.REJECTED] += measured
+            self.ask_again(w, tick + RETRY_TICKS)
+
+    def put(
+        self, call_id: int, input_tokens: int, output_tokens: int, measured: bool, request: Request | None
+    ) -> bool:
+        """Route a call that arrives now to a replica; False if it is rejected there."""
+        time_s = seconds_of(self.env.now)
+        call = Call(call_id, input_tokens, output_tokens, time_s, time_s, measured, request)
         replica = self.route(call)
         too_long = call.input + call.output > replica.pool["kv_capacity"]
         if too_long or len(replica.queue) >= replica.pool["queue_limit"]:
-            counters[S.REJECTED] += call.measured
-            self.ask_again(call.workload, tick + RETRY_TICKS)
-        else:
-            self.in_flight += 1
-            replica.put(call)
+            return False
+        replica.put(call)
+        return True
 
     def route(self, call: Call) -> Replica:
-        g = self.plan.workloads[call.workload]["group"]
+        own_group = int(self.plan.workloads[call.workload]["group"])
+        g = own_group if call.request is None else call.request.group(self.plan)
         group = self.plan.groups[g]
         members = self.replicas[group["first_replica"] :][: group["replicas"]]
         router = group["router"]
         key = self.plan.workloads[call.workload]["route_key"]
 
         def pick(k: int) -> Replica:
-            return members[int(rng.uniform(key, call.number * rng.DRAWS + k) * len(members))]
+            return members[int(rng.uniform(key, keyed(call.id) * rng.DRAWS + k) * len(members))]
 
         def outstanding(r: Replica) -> tuple[int, int]:
             return len(r.queue) + len(r.running), r.number
 
+        if router == SESSION:
+            if call.request is None:
+                return min(members, key=outstanding)
+            if call.request.home not in members:
+                home = min(members, key=outstanding)
+                if g != own_group:
+                    return home
+                call.request.home = home
+            return call.request.home
         if router == ROUND_ROBIN:
             self.turns[g] += 1
             return members[(self.turns[g] - 1) % len(members)]
@@ -396,15 +460,19 @@ class DataCenter:
     # Books.
 
     def complete(self, replica: Replica, call: Call) -> None:
-        self.in_flight -= 1
         books, finish_s = self.books, replica.clock_s
         books.spread(replica.p, S.SYSTEM_S, call.arrive_s, finish_s, finish_s - call.arrive_s)
+        outside_s = float(self.plan.rates[replica.pool["rate"]]["first_token_s"])
+        assert call.first_s is not None and call.admit_s is not None
+        if call.request is not None:
+            if call.measured:
+                self.book_pass(replica, call, outside_s)
+            call.request.call_ended(call, finish_s, outside_s, replica.number)
+            return
+        self.in_flight -= 1
         self.ask_again(call.workload, tick_of(finish_s))
         if not call.measured:
             return
-        assert call.first_s is not None and call.admit_s is not None
-        workload = self.plan.workloads[call.workload]
-        outside_s = replica.pool["first_token_s"]
         latency: dict[int, float] = {
             S.TTFT: call.first_s - call.arrive_s + outside_s,
             S.E2E: finish_s - call.arrive_s + outside_s,
@@ -412,31 +480,64 @@ class DataCenter:
         }
         if call.output > 1:
             latency[S.TPOT] = (finish_s - call.first_s) / (call.output - 1)
-        for metric, value in latency.items():
-            books.histograms[call.workload, metric, bucket_of(value)] += 1
-            books.sums[call.workload, metric] += value
-        good_ttft = latency[S.TTFT] <= workload["slo_ttft_s"]
-        good_tpot = latency.get(S.TPOT, 0.0) <= workload["slo_tpot_s"]
         counters = books.counters[call.workload]
-        counters[S.COMPLETED] += 1
         counters[S.INPUT] += call.input
         counters[S.OUTPUT] += call.output
-        counters[S.WITH_TPOT] += call.output > 1
+        self.book_latencies(call.workload, latency)
+        books.log.append(_log_row(call, replica, finish_s))
+
+    def book_latencies(self, w: int, latency: dict[int, float]) -> None:
+        """A request of workload `w` has completed with these latencies."""
+        workload, counters, books = self.plan.workloads[w], self.books.counters[w], self.books
+        for metric, value in latency.items():
+            books.histograms[w, metric, bucket_of(value)] += 1
+            books.sums[w, metric] += value
+        good_ttft = latency[S.TTFT] <= workload["slo_ttft_s"]
+        good_tpot = latency.get(S.TPOT, 0.0) <= workload["slo_tpot_s"]
+        counters[S.COMPLETED] += 1
+        counters[S.WITH_TPOT] += S.TPOT in latency
         counters[S.GOOD_TTFT] += good_ttft
         counters[S.GOOD_TPOT] += good_tpot
         counters[S.GOOD] += good_ttft and good_tpot and latency[S.E2E] <= workload["slo_e2e_s"]
-        books.log.append(
-            (
-                call.id,
-                replica.number,
-                call.input,
-                call.output,
-                call.arrive_s,
-                call.admit_s,
-                call.first_s,
-                finish_s,
-            )
-        )
+
+    def book_pass(self, replica: Replica, call: Call, outside_s: float) -> None:
+        """A pass of a program has ended."""
+        assert call.request is not None and call.first_s is not None and call.admit_s is not None
+        books, workload = self.books, self.plan.workloads[call.workload]
+        row = workload["first_stage"] + call.request.stage
+        finish_s = replica.clock_s
+        ttft_s = call.first_s - call.arrive_s + outside_s
+        good = ttft_s <= workload["slo_ttft_s"]
+        if call.output > 1:
+            good = good and (finish_s - call.first_s) / (call.output - 1) <= workload["slo_tpot_s"]
+        for column, count in (
+            (S.STAGE_CALLS, 1),
+            (S.STAGE_INPUT, call.input),
+            (S.STAGE_OUTPUT, call.output),
+            (S.STAGE_CACHED, call.cached),
+            (S.STAGE_GOOD, good),
+        ):
+            books.stage_counters[row, column] += count
+        for column, time_s in (
+            (S.STAGE_QUEUE_S, max(call.admit_s - call.arrive_s, 0.0)),
+            (S.STAGE_TTFT_S, ttft_s),
+            (S.STAGE_E2E_S, finish_s - call.arrive_s + outside_s),
+        ):
+            books.stage_times[row, column] += time_s
+        books.pass_log.append(_log_row(call, replica, finish_s))
+
+
+def _log_row(call: Call, replica: Replica, finish_s: float) -> tuple:
+    return (
+        call.id,
+        replica.number,
+        call.input,
+        call.output,
+        call.arrive_s,
+        call.admit_s,
+        call.first_s,
+        finish_s,
+    )
 
 
 def run_reference(
@@ -456,7 +557,10 @@ def run_reference(
         windows=used_windows(plan, books.windows, end_s),
         window_s=plan.window_s,
         window_origin_s=plan.window_origin_s,
+        stage_counters=books.stage_counters,
+        stage_times=books.stage_times,
         calls=np.array(books.log[:log_requests], S.LOG),
+        passes=np.array(books.pass_log[:log_requests], S.LOG),
         end_s=end_s,
         in_flight=center.in_flight,
         segments=books.steps,

@@ -18,6 +18,7 @@ CHUNK = 4096
 REPLICA = np.dtype(
     [
         ("pool", np.int32),
+        ("rate", np.int32),  # row of the step cost of the segment
         ("outstanding", np.int32),  # calls queued or running
         (
             "running",
@@ -48,7 +49,7 @@ REPLICA = np.dtype(
 
 CALL = np.dtype(
     [
-        ("id", np.int64),  # workload << 48 | number of the request: the order among equals
+        ("id", np.int64),  # its name (see `kernel.ident`): the order among equals
         ("arrive_s", np.float64),
         ("since_s", np.float64),  # start of the present wait: arrival, or preemption
         ("admit_s", np.float64),
@@ -63,18 +64,94 @@ CALL = np.dtype(
     align=True,
 )
 
-# Counters per workload.
+REQUEST = np.dtype(
+    [
+        ("id", np.int64),  # its name, with pass 0
+        ("arrive_s", np.float64),
+        ("admit_s", np.float64),  # first admission of a pass
+        ("first_s", np.float64),  # first token of the running stage
+        ("now_s", np.float64),  # when the latest stage ended
+        ("outside_s", np.float64),  # time spent outside the engine by the call that ended last
+        ("sum", np.int64),  # output of the running stage's calls so far
+        ("input", np.int64),  # tokens of all passes so far
+        ("output", np.int64),
+        ("prompt", np.int32),
+        ("answer", np.int32),
+        ("stage", np.int32),
+        ("execution", np.int32),  # stages entered so far
+        ("passes", np.int32),  # calls issued so far
+        ("first_pass", np.int32),  # of the running stage
+        ("calls", np.int32),  # of the running stage
+        ("pending", np.int32),  # of these, not yet ended
+        ("tool", np.int32),  # tokens of the tool's result that each of them reads
+        ("home", np.int32),  # replica of its first pass, for the router SESSION
+        ("replica", np.int32),  # that ended a call last
+        ("measured", np.int32),
+        ("failed", np.int32),  # 1: a pass was rejected
+        ("next", np.int32),
+    ],
+    align=True,
+)
+"""A request that runs a program."""
+
+REQUEST_STAGE = np.dtype(
+    [
+        ("sum", np.int64),  # outputs of the latest execution
+        ("told", np.int64),  # transcript of each place: all outputs and tool results so far
+        ("calls", np.int32),  # of the latest execution
+        ("seen", np.int32),  # executions so far
+        ("runs", np.int32),  # of these, in the loop that is running
+        ("times", np.int32),  # that the loop is to run
+    ],
+    align=True,
+)
+
+NODE = np.dtype(
+    [
+        ("key", np.uint64),  # of replica, texts before it and text
+        ("tokens", np.int32),  # resident, from the front of the text; NONE: the node is free
+        ("users", np.int32),  # running calls that read it
+        ("parent", np.int32),
+        (
+            "before",
+            np.int32,
+        ),  # in the list from the longest unused to the latest; `after` also links free nodes
+        ("after", np.int32),
+    ],
+    align=True,
+)
+"""A text in a prefix cache, behind the text that it follows."""
+
+PREFIX = np.dtype(
+    [
+        ("oldest", np.int32),
+        ("latest", np.int32),
+        ("cached", np.int64),  # tokens that no running call reads, and that may be evicted
+    ],
+    align=True,
+)
+"""The prefix cache of one replica."""
+
+# Counters per workload. The last three are of programs.
 ARRIVED, COMPLETED, REJECTED, INPUT, OUTPUT, GOOD, GOOD_TTFT, GOOD_TPOT, WITH_TPOT = range(9)
-WORKLOAD_COUNTERS = 9
+PASSED, ASKED, ANSWERED = range(9, 12)
+WORKLOAD_COUNTERS = 12
 # Latencies per workload.
 TTFT, TPOT, E2E, QUEUE = range(4)
 LATENCIES = 4
+# Counters and times per stage of a program, of the calls that ended.
+STAGE_CALLS, STAGE_INPUT, STAGE_OUTPUT, STAGE_CACHED, STAGE_GOOD, STAGE_REJECTED = range(6)
+STAGE_COUNTERS = 6
+STAGE_QUEUE_S, STAGE_TTFT_S, STAGE_E2E_S = range(3)
+STAGE_TIMES = 3
 # Columns of the time windows, per pool.
 ENERGY_J, BUSY_S, BATCH_S, DECODED, PREFILLED, WAITING_S, SYSTEM_S, STEPS, PREEMPTED, RECOMPUTED = range(10)
-WINDOW_COLUMNS = 10
+PAIRS, READ_KV, CACHE_ASKED, CACHE_HIT = range(10, 14)
+WINDOW_COLUMNS = 14
 # Scalars.
 FREE_HEAD, SPAWNED, LOGGED, NEXT_STREAM, NEXT_TICK, SEGMENTS = range(6)
-SCALARS = 6
+FREE_REQUEST, JOINED, PASSES_LOGGED, FREE_NODE, FREE_NODES, IN_FLIGHT = range(6, 12)
+SCALARS = 12
 
 STREAM = np.dtype(
     [
@@ -100,7 +177,7 @@ LOG = np.dtype(
     ],
     align=True,
 )
-"""One finished call, in order of completion. Times are the engine's, without `first_token_s`."""
+"""One finished request or pass, in order of completion. Times are the engine's, without `first_token_s`."""
 
 
 class State(NamedTuple):
@@ -109,7 +186,14 @@ class State(NamedTuple):
     finishing: int64[R, at least max_batch], per replica a heap of (step at which a call ends << 28 | call).
     events: min tree over replicas by the key of their next event.
     routes: int64[G, :], a min tree per group over its replicas by outstanding calls.
-    spawned_key, spawned_call: heap of calls that the run itself will issue, by (tick, id).
+    spawned_tick, spawned_id, spawned_request: heap of calls that the run itself will issue, by (tick, id); request is
+    the slot of the request whose pass it is, or NONE where a client asks again.
+    pool_rate: int32[P], row of the step cost that each pool's replicas take up with their next segment.
+    requests, progress: REQUEST[Q], REQUEST_STAGE[Q, :] of requests that run a program; joined: int32, those of which
+    a stage has ended and the next is to begin.
+    call_request, call_leaf, call_cached: int32, per call: its request; the last node of its input, and tokens found,
+    in the prefix cache.
+    nodes, table, prefixes: prefix caches; table is an open hash table of node number + 1, by key.
     chunk_tick, chunk_number: int64[W, CHUNK], chunk_input, chunk_output: int32[W, CHUNK], arrivals drawn ahead.
     ended: scratch, the calls that one step completes.
     """
@@ -120,8 +204,19 @@ class State(NamedTuple):
     events: np.ndarray
     routes: np.ndarray
     turns: np.ndarray
+    pool_rate: np.ndarray
     spawned_tick: np.ndarray
-    spawned_call: np.ndarray
+    spawned_id: np.ndarray
+    spawned_request: np.ndarray
+    requests: np.ndarray
+    progress: np.ndarray
+    joined: np.ndarray
+    call_request: np.ndarray
+    call_leaf: np.ndarray
+    call_cached: np.ndarray
+    nodes: np.ndarray
+    table: np.ndarray
+    prefixes: np.ndarray
     streams: np.ndarray
     chunk_tick: np.ndarray
     chunk_number: np.ndarray
@@ -130,19 +225,23 @@ class State(NamedTuple):
     counters: np.ndarray
     histograms: np.ndarray
     sums: np.ndarray
+    stage_counters: np.ndarray
+    stage_times: np.ndarray
     windows: np.ndarray
     log: np.ndarray
+    pass_log: np.ndarray
     ended: np.ndarray
     scalars: np.ndarray
 
 
 def new_state(plan: Plan, log_requests: int = 0) -> State:
-    """State at time 0, before the first arrival. `log_requests`: calls to log, first come first kept."""
+    """State at time 0, before the first arrival. `log_requests`: requests, and passes, to log, the first to end."""
     pool_of = replica_pools(plan)
     count = len(pool_of)
     workloads = len(plan.workloads)
     replicas = _lines(count, REPLICA)
     replicas["pool"] = pool_of
+    replicas["rate"] = plan.pools["rate"][pool_of]
     for name in ("queue_head", "queue_tail", "partial", "ending"):
         replicas[name] = NONE
     events = _lines(tournament.size_for(count), np.dtype(np.int64))
@@ -155,6 +254,15 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
     scalars = np.zeros(SCALARS, np.int64)
     clients = int(plan.workloads["clients"].sum())
     calls = link_free(_lines(max(1024, 2 * clients), CALL), 0, NONE)
+    spawned = 1 << (clients + plan.most_calls + 1024).bit_length()
+    programs = len(plan.stages) > 0
+    nodes = 1 << (2 * plan.most_nodes + 1024).bit_length() if plan.most_nodes else 1
+    scalars[FREE_NODES] = nodes
+    free_nodes = _chained(np.zeros(nodes, NODE), "after")
+    free_nodes["tokens"] = NONE
+    prefixes = np.zeros(count, PREFIX)
+    prefixes["oldest"] = prefixes["latest"] = NONE
+    widest = max(1, int(plan.workloads["stages"].max()))
     return State(
         replicas=replicas,
         calls=calls,
@@ -162,8 +270,19 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
         events=events,
         routes=routes,
         turns=np.zeros(len(plan.groups), np.int64),
-        spawned_tick=np.zeros(len(calls), np.int64),
-        spawned_call=np.zeros(len(calls), np.int32),
+        pool_rate=plan.pools["rate"].copy(),
+        spawned_tick=np.zeros(spawned, np.int64),
+        spawned_id=np.zeros(spawned, np.int64),
+        spawned_request=np.zeros(spawned, np.int32),
+        requests=_chained(np.zeros(1024 if programs else 1, REQUEST), "next"),
+        progress=np.zeros((1024 if programs else 1, widest), REQUEST_STAGE),
+        joined=np.zeros(max_batch + 1, np.int32),
+        call_request=np.full(len(calls), NONE, np.int32),
+        call_leaf=np.full(len(calls), NONE, np.int32),
+        call_cached=np.zeros(len(calls), np.int32),
+        nodes=free_nodes,
+        table=np.zeros(4 * nodes, np.int32),
+        prefixes=prefixes,
         streams=np.zeros(workloads, STREAM),
         chunk_tick=np.zeros((workloads, CHUNK), np.int64),
         chunk_number=np.zeros((workloads, CHUNK), np.int64),
@@ -172,11 +291,21 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
         counters=np.zeros((workloads, WORKLOAD_COUNTERS), np.int64),
         histograms=np.zeros((workloads, LATENCIES, BUCKETS), np.int64),
         sums=np.zeros((workloads, LATENCIES), np.float64),
+        stage_counters=np.zeros((len(plan.stages), STAGE_COUNTERS), np.int64),
+        stage_times=np.zeros((len(plan.stages), STAGE_TIMES), np.float64),
         windows=np.zeros((len(plan.pools), 64, WINDOW_COLUMNS), np.float64),
         log=np.zeros(log_requests, LOG),
+        pass_log=np.zeros(log_requests if programs else 0, LOG),
         ended=np.zeros(max_batch + 1, np.int32),
         scalars=scalars,
     )
+
+
+def _chained(records: np.ndarray, link: str) -> np.ndarray:
+    """Records as one free list through the field `link`, from the first to the last."""
+    records[link] = np.arange(1, len(records) + 1)
+    records[link][-1] = NONE
+    return records
 
 
 def _lines(count: int, dtype: np.dtype) -> np.ndarray:
@@ -213,11 +342,45 @@ def with_more_calls(state: State) -> State:
     calls[:count] = state.calls
     link_free(calls, count, int(state.scalars[FREE_HEAD]))
     state.scalars[FREE_HEAD] = count
+    more = np.full(count, NONE, np.int32)
     return state._replace(
         calls=calls,
-        spawned_tick=np.concatenate([state.spawned_tick, np.zeros(count, np.int64)]),
-        spawned_call=np.concatenate([state.spawned_call, np.zeros(count, np.int32)]),
+        call_request=np.concatenate([state.call_request, more]),
+        call_leaf=np.concatenate([state.call_leaf, more]),
+        call_cached=_doubled(state.call_cached),
     )
+
+
+def with_more_spawned(state: State) -> State:
+    """The same state with room for twice as many calls that the run itself will issue."""
+    names = ("spawned_tick", "spawned_id", "spawned_request")
+    return state._replace(**{name: _doubled(getattr(state, name)) for name in names})
+
+
+def with_more_requests(state: State) -> State:
+    """The same state with room for twice as many requests that run a program."""
+    count = len(state.requests)
+    requests = _doubled(state.requests)
+    requests["next"][count:] = np.arange(count + 1, 2 * count + 1)
+    requests["next"][-1] = state.scalars[FREE_REQUEST]
+    state.scalars[FREE_REQUEST] = count
+    return state._replace(requests=requests, progress=_doubled(state.progress))
+
+
+def with_more_nodes(state: State) -> State:
+    """The same state with room for twice as many texts in the prefix caches; the hash table is left to be filled."""
+    count = len(state.nodes)
+    nodes = _doubled(state.nodes)
+    nodes["tokens"][count:] = NONE
+    nodes["after"][count:] = np.arange(count + 1, 2 * count + 1)
+    nodes["after"][-1] = state.scalars[FREE_NODE]
+    state.scalars[FREE_NODE] = count
+    state.scalars[FREE_NODES] += count
+    return state._replace(nodes=nodes, table=np.zeros(2 * len(state.table), np.int32))
+
+
+def _doubled(array: np.ndarray) -> np.ndarray:
+    return np.concatenate([array, np.zeros_like(array)])
 
 
 def with_more_windows(state: State) -> State:

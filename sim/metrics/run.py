@@ -15,7 +15,9 @@ class RunMetrics:
     counters: int64[W, C].  histograms: int64[W, 4, BUCKETS] of TTFT, TPOT, end-to-end and queue time [s].
     sums: float64[W, 4], sums of the same latencies [s].
     windows: float64[P, N, columns]; window i covers [origin_s + i width_s, origin_s + (i + 1) width_s).
-    calls: finished calls, LOG records in order of completion, as many as were asked for.
+    stage_counters: int64[stages of all programs, columns].  stage_times: float64[stages, columns] [s].
+    calls: finished requests, LOG records in order of completion, as many as were asked for.  passes: the same of the
+    passes of programs.
     end_s: the time at which the last call ended.  in_flight: calls that had not ended by then.
     segments: events of the data plane.
     """
@@ -26,7 +28,10 @@ class RunMetrics:
     windows: np.ndarray
     window_s: float
     window_origin_s: float
+    stage_counters: np.ndarray
+    stage_times: np.ndarray
     calls: np.ndarray
+    passes: np.ndarray
     end_s: float
     in_flight: int
     segments: int
@@ -42,7 +47,6 @@ def merge(parts: Sequence[RunMetrics]) -> RunMetrics:
         return parts[0]
     longest = max(p.windows.shape[1] for p in parts)
     windows = sum(np.pad(p.windows, ((0, 0), (0, longest - p.windows.shape[1]), (0, 0))) for p in parts)
-    calls = np.concatenate([p.calls for p in parts])
     return RunMetrics(
         counters=np.sum([p.counters for p in parts], axis=0),
         histograms=np.sum([p.histograms for p in parts], axis=0),
@@ -50,8 +54,16 @@ def merge(parts: Sequence[RunMetrics]) -> RunMetrics:
         windows=np.asarray(windows),
         window_s=parts[0].window_s,
         window_origin_s=parts[0].window_origin_s,
-        calls=calls[np.argsort(np.round(calls["finish_s"] * 2.0**30), kind="stable")],
+        stage_counters=np.sum([p.stage_counters for p in parts], axis=0),
+        stage_times=np.sum([p.stage_times for p in parts], axis=0),
+        calls=_in_order([p.calls for p in parts]),
+        passes=_in_order([p.passes for p in parts]),
         end_s=max(p.end_s for p in parts),
         in_flight=sum(p.in_flight for p in parts),
         segments=sum(p.segments for p in parts),
     )
+
+
+def _in_order(logs: Sequence[np.ndarray]) -> np.ndarray:
+    rows = np.concatenate(logs)
+    return rows[np.argsort(np.round(rows["finish_s"] * 2.0**30), kind="stable")]

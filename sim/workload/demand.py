@@ -16,7 +16,7 @@ from sim.scenario.schema import Scenario
 from sim.scenario.workload import FROM_TRACE, Workload
 from sim.workload.trace import Trace, read_trace
 
-NO_LIMIT = 1 << 44
+NO_LIMIT = 1 << 40
 FLAT = "flat"
 DAY_S = 86400.0
 SLO_SLACK = 1e-9
@@ -30,7 +30,7 @@ _PROCESS = {
     "trace": P.TRACE,
     "all-at-once": P.AT_ONCE,
 }
-_KEYS = ("arrival_key", "input_key", "output_key", "cell_key", "route_key")
+_KEYS = ("arrival_key", "input_key", "output_key", "cell_key", "route_key", "program_key")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Demand:
     trace_s: np.ndarray
     trace_input: np.ndarray
     trace_output: np.ndarray
+    block_first: np.ndarray
+    blocks: np.ndarray
     warp: np.ndarray
 
 
@@ -90,11 +92,9 @@ def build_demand(scenario: Scenario, groups: Mapping[str, int], traces: Mapping[
             row[f"slo_{name}"] = np.inf if target is None else target * (1 + SLO_SLACK)
         builder.arrivals(row, workload, scenario.cells)
         builder.lengths(lengths[w], workload)
-    return Demand(
-        workloads,
-        lengths,
-        **{name: pieces.array() for name, pieces in builder.pieces.items()},
-    )
+    arrays = {name: pieces.array() for name, pieces in builder.pieces.items()}
+    arrays["block_first"][-1] = builder.pieces["blocks"].size
+    return Demand(workloads, lengths, **arrays)
 
 
 class _Builder:
@@ -107,6 +107,8 @@ class _Builder:
             "trace_s": _Pieces(np.float64),
             "trace_input": _Pieces(np.int32),
             "trace_output": _Pieces(np.int32),
+            "block_first": _Pieces(np.int64),
+            "blocks": _Pieces(np.uint64),
             "warp": _Pieces(np.float64),
         }
 
@@ -131,6 +133,7 @@ class _Builder:
                 row["trace_count"] = len(trace.arrival_s)
                 row["trace_span_s"] = trace.span_s / arrivals.rate_scale
                 row["limit"] = len(trace.arrival_s) * arrivals.repeat
+                row["prompt_blocks"] = trace.block_tokens if workload.lengths == FROM_TRACE else 0
             case _:
                 row["rate"] = arrivals.rate_per_s
                 if arrivals.process == "gamma":
@@ -139,6 +142,8 @@ class _Builder:
     def trace(self, trace: Trace, rate_scale: float = 1.0) -> int:
         self.pieces["trace_input"].add(trace.input_tokens)
         self.pieces["trace_output"].add(trace.output_tokens)
+        # one entry a row, so that the rows of all traces are numbered through
+        self.pieces["block_first"].add(self.pieces["blocks"].add(trace.blocks) + trace.block_first[:-1])
         return self.pieces["trace_s"].add(trace.arrival_s / rate_scale)
 
     def shape(self, row: np.void, arrivals: UserArrivals) -> None:

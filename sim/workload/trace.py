@@ -22,6 +22,9 @@ COLUMNS = {
     "mooncake": ("timestamp", "input_length", "output_length"),
 }
 """Arrival, input and output columns of each format."""
+HASHES = "hash_ids"
+"""Column of a Mooncake trace: a hash of each block of the prompt and all before it, equal where prefixes are equal."""
+MOONCAKE_BLOCK_TOKENS = 512
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,16 @@ class Trace:
     """Requests in order of arrival.
 
     arrival_s: float64[n], seconds from the first.  input_tokens, output_tokens: int32[n].
+    block_first: int64[n + 1], where each request's prompt begins in `blocks`, the hashes (uint64) of its blocks of
+    `block_tokens` tokens from the front; block_tokens = 0 where the trace has none.
     """
 
     arrival_s: np.ndarray
     input_tokens: np.ndarray
     output_tokens: np.ndarray
+    block_first: np.ndarray
+    blocks: np.ndarray
+    block_tokens: int = 0
 
     @property
     def span_s(self) -> float:
@@ -58,7 +66,28 @@ def read_trace(path: str | Path, form: str = "auto") -> Trace:
     arrival_s = _seconds(path, arrival, form)
     order = np.argsort(arrival_s, kind="stable")
     inputs, outputs = (_tokens(path, np.asarray(c))[order] for c in (given_input, given_output))
-    return Trace(arrival_s[order] - arrival_s[order[0]], np.maximum(inputs, 1), outputs)
+    first, blocks, block_tokens = _blocks(path, frame, inputs, order)
+    return Trace(
+        arrival_s[order] - arrival_s[order[0]], np.maximum(inputs, 1), outputs, first, blocks, block_tokens
+    )
+
+
+def _blocks(
+    path: Path, frame: pd.DataFrame, inputs: np.ndarray, order: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """The hashes of the prompts' blocks, in the order of arrival, if the trace has them."""
+    if HASHES not in frame:
+        return np.zeros(len(inputs) + 1, np.int64), np.zeros(0, np.uint64), 0
+    lists = [frame[HASHES].iloc[int(i)] for i in order]
+    counts = np.array([len(ids) for ids in lists], np.int64)
+    expected = -(-inputs // MOONCAKE_BLOCK_TOKENS)
+    if (counts != expected).any():
+        row = int(order[np.flatnonzero(counts != expected)[0]])
+        raise ScenarioError(
+            f"{path}: request {row + 1} has not one of its {HASHES} for each {MOONCAKE_BLOCK_TOKENS} tokens of prompt"
+        )
+    blocks = np.fromiter((h for ids in lists for h in ids), np.int64, int(counts.sum()))
+    return np.concatenate([[0], np.cumsum(counts)]), blocks.astype(np.uint64), MOONCAKE_BLOCK_TOKENS
 
 
 def file_sha256(path: str | Path) -> str:
@@ -94,7 +123,8 @@ def _frame(path: Path, form: str) -> pd.DataFrame:
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path, columns=columns)
         elif form == "mooncake":
-            frame = pd.read_json(path, lines=True)[columns]
+            frame = pd.read_json(path, lines=True)
+            frame = frame[[*columns, *([HASHES] if HASHES in frame else [])]]
         else:
             frame = pd.read_csv(path, usecols=columns)
     except (ValueError, KeyError, OSError) as error:

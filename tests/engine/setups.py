@@ -11,6 +11,8 @@ from sim.engine.build import build_plans
 from sim.engine.plan import Plan
 from sim.scenario.schema import Scenario
 from sim.workload.demand import read_traces
+from sim.workload.program import Program
+from sim.workload.programs import program_of
 
 MODELS = ("Llama-3.1-8B", "Llama-3.1-70B")
 
@@ -76,8 +78,15 @@ def scenario(
     )
 
 
-def plans(made: Scenario, costs: Sequence[StepCost] | None = None) -> tuple[Plan, ...]:
-    """Plans of a scenario; by default every pool costs `cost()` at its own batch limit."""
+def plans(
+    made: Scenario,
+    costs: Sequence[StepCost] | None = None,
+    programs: Sequence[Program] | None = None,
+) -> tuple[Plan, ...]:
+    """Plans of a scenario; by default every pool costs `cost()` at its own batch limit, and every workload runs the
+    program that it names."""
     if costs is None:
         costs = [cost(max_batch=p.scheduler.max_batch) for p in made.pools]
-    return build_plans(made, costs, read_traces(made))
+    if programs is None:
+        programs = [program_of(w, made) for w in made.workloads]
+    return build_plans(made, costs, read_traces(made), programs)

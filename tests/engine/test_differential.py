@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from sim.engine import state as S
 from sim.engine.control import run_plans
+from sim.workload.program import plain
+from tests.engine.programs import programs
 from tests.engine.setups import MODELS, cost, plans, scenario
 
 TOLERANCE = 1e-9
@@ -111,13 +113,15 @@ KV = st.one_of(counts(20, 3000), st.just(100_000))
 
 
 @st.composite
-def setups(draw) -> tuple:
+def setups(draw, caches: bool = False) -> tuple:
     cells = draw(st.sampled_from([1, 1, 2]))
     models = MODELS[: draw(counts(1, 2))]
     pools, costs = [], []
     for model in [*models, *(models[:1] if draw(st.booleans()) else ())]:
         scheduler = draw(SCHEDULERS)
         pools.append({"model": model, "replicas": cells * draw(counts(1, 4)), "scheduler": scheduler})
+        if caches and draw(st.booleans()):
+            pools[-1]["prefix_cache"] = {"block_tokens": draw(st.sampled_from([1, 16, 50]))}
         costs.append(
             cost(**draw(COSTS), kv_capacity=draw(KV), max_batch=scheduler["max_batch"], max_tokens=64)
         )
@@ -138,17 +142,19 @@ def setups(draw) -> tuple:
         duration=draw(st.sampled_from([1.0, 4.0, 8.0])),
         warmup=0.0 if burst else draw(st.sampled_from([0.0, 0.0, 0.7])),
         router=draw(
-            st.sampled_from(["round-robin", "random", "power-of-two", "least-outstanding", "least-kv"])
+            st.sampled_from(
+                ["round-robin", "random", "power-of-two", "least-outstanding", "least-kv", "session"]
+            )
         ),
         cells=cells,
     )
     return made, costs
 
 
-def compare(made, costs) -> tuple[int, float]:
-    """Run both engines; returns (requests compared, worst relative difference of a time)."""
+def compare(made, costs, programs=None) -> tuple[int, float]:
+    """Run both engines; returns (requests and passes compared, worst relative difference of a time)."""
     try:
-        built = plans(made, costs)
+        built = plans(made, costs, programs)
     except Exception as error:
         if "none could ever be admitted" in str(error):
             return 0, 0.0
@@ -156,21 +162,23 @@ def compare(made, costs) -> tuple[int, float]:
     kernel = run_plans(built, log_requests=1 << 20)
     reference = run_plans(built, engine="simpy", log_requests=1 << 20)
     np.testing.assert_array_equal(kernel.counters, reference.counters)
-    assert len(kernel.calls) == len(reference.calls) == kernel.counters[:, S.COMPLETED].sum()
-    for name in ("id", "replica", "input", "output"):
-        np.testing.assert_array_equal(kernel.calls[name], reference.calls[name], err_msg=name)
+    np.testing.assert_array_equal(kernel.stage_counters, reference.stage_counters)
+    assert len(kernel.calls) == kernel.counters[:, S.COMPLETED].sum()
     worst = 0.0
-    for name in TIMES:
-        np.testing.assert_allclose(kernel.calls[name], reference.calls[name], rtol=TOLERANCE, atol=1e-12)
-        scale = np.maximum(np.abs(reference.calls[name]), 1e-3)
-        worst = max(
-            worst, float(np.max(np.abs(kernel.calls[name] - reference.calls[name]) / scale, initial=0))
-        )
+    for log, expected in ((kernel.calls, reference.calls), (kernel.passes, reference.passes)):
+        assert len(log) == len(expected)
+        for name in ("id", "replica", "input", "output"):
+            np.testing.assert_array_equal(log[name], expected[name], err_msg=name)
+        for name in TIMES:
+            np.testing.assert_allclose(log[name], expected[name], rtol=TOLERANCE, atol=1e-12)
+            scale = np.maximum(np.abs(expected[name]), 1e-3)
+            worst = max(worst, float(np.max(np.abs(log[name] - expected[name]) / scale, initial=0)))
     totals, expected = kernel.windows.sum(axis=1), reference.windows.sum(axis=1)
     np.testing.assert_allclose(totals, expected, rtol=TOLERANCE, atol=1e-7)
     np.testing.assert_allclose(kernel.sums, reference.sums, rtol=TOLERANCE, atol=1e-9)
+    np.testing.assert_allclose(kernel.stage_times, reference.stage_times, rtol=TOLERANCE, atol=1e-9)
     assert kernel.in_flight == reference.in_flight == 0
-    return len(kernel.calls), worst
+    return len(kernel.calls) + len(kernel.passes), worst
 
 
 COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
@@ -182,8 +190,28 @@ def test_engines_agree(setup):
     compare(*setup)
 
 
+@st.composite
+def program_setups(draw) -> tuple:
+    made, costs = draw(setups(caches=True))
+    served = [p.model for p in made.pools]
+    return made, costs, [draw(st.one_of(programs(served), st.just(plain(w.model)))) for w in made.workloads]
+
+
+@settings(max_examples=200, derandomize=True, **COMMON)
+@given(program_setups())
+def test_engines_agree_on_programs_and_prefix_caches(setup):
+    compare(*setup)
+
+
 @pytest.mark.slow
 @settings(max_examples=2000, **COMMON)
 @given(setups())
 def test_engines_agree_widely(setup):
+    compare(*setup)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, **COMMON)
+@given(program_setups())
+def test_engines_agree_widely_on_programs_and_prefix_caches(setup):
     compare(*setup)

@@ -6,6 +6,7 @@ import pytest
 
 from sim.engine import state as S
 from sim.engine.control import run_plans
+from sim.engine.kernel.ident import name_of
 from tests.engine.setups import cost, plans, scenario
 
 STEP = {"token_s": 0.0, "kv_s": 0.0, "attention_s": 0.0, "host_s": 0.0, "floor_s": 0.25}
@@ -48,7 +49,7 @@ def test_calls_that_end_together_are_in_order_of_request_and_workload(engine):
     lengths = {"kind": "fixed", "input": 1, "output": 2}
     burst = {"process": "all-at-once", "requests": 3}
     made = run(engine, [{"arrivals": burst, "lengths": lengths}] * 2, [{"scheduler": {"max_batch": 8}}], 8)
-    assert made.calls["id"].tolist() == [0, 1, 2, 1 << 48, (1 << 48) + 1, (1 << 48) + 2]
+    assert made.calls["id"].tolist() == [name_of(w, i) for w in (0, 1) for i in range(3)]
 
 
 @ENGINES

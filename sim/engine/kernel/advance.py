@@ -4,25 +4,37 @@ from __future__ import annotations
 
 from sim.engine.kernel import draw, tournament
 from sim.engine.kernel.clock import ARRIVE, END, NEVER_TICK, key_of, seconds_of
+from sim.engine.kernel.ident import name_of, number_of, workload_of
 from sim.engine.kernel.jit import entry, inlined
+from sim.engine.kernel.program import (
+    RETRY_TICKS,
+    ask_again,
+    begin_request,
+    call_rejected,
+    go_on,
+    output_tokens,
+)
 from sim.engine.kernel.record import window_of
-from sim.engine.kernel.replica import begin, end, enqueue, release
+from sim.engine.kernel.replica import begin, end, enqueue, free_call
 from sim.engine.kernel.route import route
-from sim.engine.kernel.spawned import pop_spawned, spawn
+from sim.engine.kernel.spawned import drop_first, spawn
+from sim.engine.kernel.texts import input_tokens, stage_of
 from sim.engine.plan import CLOSED
 from sim.engine.state import (
     ARRIVED,
     FREE_HEAD,
+    FREE_NODES,
+    FREE_REQUEST,
+    JOINED,
     NEXT_STREAM,
     NEXT_TICK,
     NONE,
     REJECTED,
     SPAWNED,
+    STAGE_REJECTED,
 )
 
-REACHED, NEED_CALLS, NEED_WINDOWS = 0, 1, 2
-RETRY_TICKS = 1 << 30
-"""A closed-loop client whose request is rejected thinks for at least a second before it asks again."""
+REACHED, NEED_CALLS, NEED_WINDOWS, NEED_SPAWNED, NEED_REQUESTS, NEED_NODES = range(6)
 
 
 @entry
@@ -34,9 +46,7 @@ def start(plan, st):
             stream = st.streams[w]
             stream.finished = 1
             for _ in range(min(workload.clients, workload.limit)):
-                c = st.scalars[FREE_HEAD]
-                st.scalars[FREE_HEAD] = st.calls[c].next
-                spawn(st, c, (w << 48) | (stream.issued * plan.cells + plan.cell), 0)
+                spawn(st, 0, name_of(w, stream.issued * plan.cells + plan.cell), NONE)
                 stream.issued += 1
     next_stream(plan, st)
 
@@ -63,7 +73,13 @@ def advance(plan, st, until_tick):
     """Process every event before `until_tick`. Returns REACHED, or what the state must first be given more of."""
     until = key_of(until_tick, END)
     windows = st.windows.shape[1]
+    most_spawned = st.spawned_tick.size - plan.most_calls - st.ended.size
     while True:
+        if st.scalars[SPAWNED] > most_spawned:
+            return NEED_SPAWNED
+        if st.scalars[JOINED] > 0:
+            go_on(plan, st)
+            continue
         r = tournament.first(st.events)
         event = tournament.key_at(st.events, r)
         arrival_tick = st.scalars[NEXT_TICK]
@@ -73,6 +89,8 @@ def advance(plan, st, until_tick):
         if min(event, arrival) >= until:
             return REACHED
         if event < arrival:
+            if st.scalars[FREE_NODES] < plan.most_nodes:
+                return NEED_NODES
             if (event & 3) == END:
                 if window_of(plan, st.replicas[r].end_s) >= windows:
                     return NEED_WINDOWS
@@ -82,6 +100,8 @@ def advance(plan, st, until_tick):
         else:
             if st.scalars[FREE_HEAD] == NONE:
                 return NEED_CALLS
+            if st.scalars[FREE_REQUEST] == NONE:
+                return NEED_REQUESTS
             if window_of(plan, seconds_of(arrival_tick)) >= windows:
                 return NEED_WINDOWS
             _arrive(plan, st, arrival_tick)
@@ -89,44 +109,64 @@ def advance(plan, st, until_tick):
 
 @inlined
 def _arrive(plan, st, tick):
-    """The next arrival, spawned or open, whichever has the lower (tick, request id)."""
+    """The next arrival, spawned or open, whichever has the lower (tick, name)."""
     open_stream = st.scalars[NEXT_STREAM]
     spawned = st.scalars[SPAWNED] > 0 and st.spawned_tick[0] == tick
     if spawned and st.scalars[NEXT_TICK] == tick:
         stream = st.streams[open_stream]
-        open_id = (open_stream << 48) | st.chunk_number[open_stream, stream.head]
-        spawned = st.calls[st.spawned_call[0]].id < open_id
+        open_id = name_of(open_stream, st.chunk_number[open_stream, stream.head])
+        spawned = st.spawned_id[0] < open_id
+    q = NONE
     if spawned:
-        c = pop_spawned(st)
-        call = st.calls[c]
-        w = call.id >> 48
-        number = call.id & ((1 << 48) - 1)
-        call.input = draw.length(plan, w, 0, number)
-        call.output = draw.length(plan, w, 1, number)
+        call_id = st.spawned_id[0]
+        q = st.spawned_request[0]
+        drop_first(st)
+        w = workload_of(call_id)
+        if q == NONE:
+            number = number_of(call_id)
+            input_, output = draw.length(plan, w, 0, number), draw.length(plan, w, 1, number)
+        else:
+            input_, output = input_tokens(plan, st, q), output_tokens(plan, st, q, call_id)
     else:
         w = open_stream
         stream = st.streams[w]
         i = stream.head
-        c = st.scalars[FREE_HEAD]
-        call = st.calls[c]
-        st.scalars[FREE_HEAD] = call.next
-        call.id = (w << 48) | st.chunk_number[w, i]
-        call.input = st.chunk_input[w, i]
-        call.output = st.chunk_output[w, i]
+        call_id = name_of(w, st.chunk_number[w, i])
+        input_, output = int(st.chunk_input[w, i]), int(st.chunk_output[w, i])
         stream.head = i + 1
         next_stream(plan, st)
+    measured = tick >= plan.warmup_tick
+    if q == NONE:
+        st.counters[w, ARRIVED] += measured
+        if plan.workloads[w].stages > 0:
+            begin_request(plan, st, call_id, input_, output, tick)
+            return
+    c = st.scalars[FREE_HEAD]
+    call = st.calls[c]
+    st.scalars[FREE_HEAD] = call.next
+    call.id = call_id
+    call.input = input_
+    call.output = output
     call.arrive_s = seconds_of(tick)
     call.since_s = call.arrive_s
     call.admit_s = -1.0
     call.first_s = -1.0
     call.done = 0
-    call.measured = tick >= plan.warmup_tick
-    st.counters[w, ARRIVED] += call.measured
-    r = route(plan, st, plan.workloads[w].group, call.id, tick)
+    call.measured = measured if q == NONE else st.requests[q].measured
+    st.call_request[c] = q
+    if q != NONE:
+        st.call_cached[c] = 0
+    g = plan.workloads[w].group if q == NONE else plan.stages[stage_of(plan, st, q)].group
+    r = route(plan, st, g, call_id, q, tick)
     replica = st.replicas[r]
     pool = plan.pools[replica.pool]
-    if replica.queued >= pool.queue_limit or call.input + call.output > pool.kv_capacity:
-        st.counters[w, REJECTED] += call.measured
-        release(plan, st, c, tick + RETRY_TICKS)
-    else:
+    if replica.queued < pool.queue_limit and call.input + call.output <= pool.kv_capacity:
         enqueue(plan, st, r, c, tick)
+        return
+    free_call(st, c)
+    if q == NONE:
+        st.counters[w, REJECTED] += measured
+        ask_again(plan, st, w, tick + RETRY_TICKS)
+    else:
+        st.stage_counters[stage_of(plan, st, q), STAGE_REJECTED] += call.measured
+        call_rejected(st, q, call.arrive_s)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.engine.kernel.jit import inlined
+from sim.engine.kernel.jit import scalar
 
 TICKS_PER_S = 2.0**30
 NEVER_TICK = 1 << 60
@@ -20,19 +20,19 @@ NEVER = NEVER_TICK << 2
 END, ARRIVE, BEGIN = 0, 1, 2
 
 
-@inlined
+@scalar
 def tick_of(time_s):
     """The tick nearest to `time_s` [s]."""
     return int(np.rint(time_s * TICKS_PER_S))
 
 
-@inlined
+@scalar
 def seconds_of(tick):
     """`tick` as seconds; exact below 2**23 s (97 days)."""
     return tick / TICKS_PER_S
 
 
-@inlined
+@scalar
 def key_of(tick, kind):
     """Sort key of an event: tick first, then kind."""
     return (tick << 2) | kind

@@ -25,8 +25,16 @@ from numba import njit
 _KERNEL = Path(__file__).parent
 _KEEP_S = 30 * 86400.0
 
-inlined = njit(_nrt=False, forceinline=True, error_model="numpy")
-"""For functions that take the plan or the state: passing their many arrays by value costs more than the work."""
+inlined = njit(
+    _nrt=False, forceinline=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+"""For functions that take the plan or the state: passing their many arrays by value costs more than the work.
+
+They cannot be called from Python: unpacking the arrays for that, never used, was half of the time to compile.
+"""
+
+scalar = njit(_nrt=False, forceinline=True, error_model="numpy")
+"""For helpers that take a few numbers; Python may call them too."""
 
 shared = njit(_nrt=False, error_model="numpy")
 """For helpers that take a few numbers or one array."""

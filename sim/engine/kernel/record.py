@@ -6,6 +6,8 @@ import math
 
 from sim.engine.kernel.jit import inlined, shared
 from sim.engine.state import (
+    ANSWERED,
+    ASKED,
     COMPLETED,
     E2E,
     GOOD,
@@ -14,8 +16,17 @@ from sim.engine.state import (
     INPUT,
     LOGGED,
     OUTPUT,
+    PASSED,
+    PASSES_LOGGED,
     QUEUE,
-    SYSTEM_S,
+    STAGE_CACHED,
+    STAGE_CALLS,
+    STAGE_E2E_S,
+    STAGE_GOOD,
+    STAGE_INPUT,
+    STAGE_OUTPUT,
+    STAGE_QUEUE_S,
+    STAGE_TTFT_S,
     TPOT,
     TTFT,
     WAITING_S,
@@ -64,21 +75,106 @@ def waited(plan, st, pool, call, until_s):
 
 @inlined
 def completed(plan, st, r, pool, call, finish_s):
-    """A call is done at `finish_s` (the engine's time): book its latencies, tokens and SLO."""
-    spread(plan, st.windows, pool, SYSTEM_S, call.arrive_s, finish_s, finish_s - call.arrive_s)
+    """A plain request is done at `finish_s` (the engine's time): book its latencies, tokens and SLO."""
     if call.measured == 0:
         return
-    w = call.id >> 48
-    workload = plan.workloads[w]
-    outside_s = plan.pools[pool].first_token_s
-    ttft_s = call.first_s - call.arrive_s + outside_s
-    e2e_s = finish_s - call.arrive_s + outside_s
-    queue_s = max(call.admit_s - call.arrive_s, 0.0)
+    w = call.id >> 54
+    outside_s = plan.rates[plan.pools[pool].rate].first_token_s
     counters = st.counters[w]
     counters[COMPLETED] += 1
     counters[INPUT] += call.input
     counters[OUTPUT] += call.output
-    histograms, sums = st.histograms[w], st.sums[w]
+    tpot_s = -1.0
+    if call.output > 1:
+        tpot_s = (finish_s - call.first_s) / (call.output - 1)
+    _book_latencies(
+        plan,
+        st,
+        w,
+        call.first_s - call.arrive_s + outside_s,
+        tpot_s,
+        finish_s - call.arrive_s + outside_s,
+        max(call.admit_s - call.arrive_s, 0.0),
+    )
+    logged = st.scalars[LOGGED]
+    if logged < st.log.size:
+        _log_call(st.log[logged], call, r, finish_s)
+        st.scalars[LOGGED] = logged + 1
+
+
+@inlined
+def request_completed(plan, st, q):
+    """A request that ran a program is done: book its latencies, tokens and SLO.
+
+    The user sees a streamed answer from the first token of the stage that ran last, any other when that has ended.
+    """
+    request = st.requests[q]
+    w = request.id >> 54
+    counters = st.counters[w]
+    counters[COMPLETED] += 1
+    counters[INPUT] += request.input
+    counters[OUTPUT] += request.output
+    counters[PASSED] += request.passes
+    counters[ASKED] += request.prompt
+    counters[ANSWERED] += request.answer
+    e2e_s = request.now_s - request.arrive_s + request.outside_s
+    ttft_s = e2e_s
+    tpot_s = -1.0
+    if plan.workloads[w].streamed == 1 and request.passes > 0:
+        ttft_s = request.first_s - request.arrive_s + request.outside_s
+        if request.calls == 1 and request.sum > 1:
+            tpot_s = (request.now_s - request.first_s) / (request.sum - 1)
+    admit_s = min(request.admit_s, request.now_s)
+    _book_latencies(plan, st, w, ttft_s, tpot_s, e2e_s, max(admit_s - request.arrive_s, 0.0))
+    logged = st.scalars[LOGGED]
+    if logged < st.log.size:
+        row = st.log[logged]
+        row.id = request.id
+        row.replica = request.replica
+        row.input = request.prompt
+        row.output = request.answer
+        row.arrive_s = request.arrive_s
+        row.admit_s = admit_s
+        row.first_s = ttft_s - request.outside_s + request.arrive_s
+        row.finish_s = request.now_s
+        st.scalars[LOGGED] = logged + 1
+
+
+@inlined
+def pass_completed(plan, st, r, pool, c, finish_s):
+    """A pass of a program is done at `finish_s`: book it under its stage."""
+    call = st.calls[c]
+    w = call.id >> 54
+    workload = plan.workloads[w]
+    q = st.call_request[c]
+    if call.measured == 1:
+        stage = workload.first_stage + st.requests[q].stage
+        outside_s = plan.rates[plan.pools[pool].rate].first_token_s
+        ttft_s = call.first_s - call.arrive_s + outside_s
+        e2e_s = finish_s - call.arrive_s + outside_s
+        counters, times = st.stage_counters[stage], st.stage_times[stage]
+        counters[STAGE_CALLS] += 1
+        counters[STAGE_INPUT] += call.input
+        counters[STAGE_OUTPUT] += call.output
+        counters[STAGE_CACHED] += st.call_cached[c]
+        good = ttft_s <= workload.slo_ttft_s
+        if call.output > 1:
+            good = good and (finish_s - call.first_s) / (call.output - 1) <= workload.slo_tpot_s
+        counters[STAGE_GOOD] += good
+        times[STAGE_QUEUE_S] += max(call.admit_s - call.arrive_s, 0.0)
+        times[STAGE_TTFT_S] += ttft_s
+        times[STAGE_E2E_S] += e2e_s
+        logged = st.scalars[PASSES_LOGGED]
+        if logged < st.pass_log.size:
+            _log_call(st.pass_log[logged], call, r, finish_s)
+            st.scalars[PASSES_LOGGED] = logged + 1
+
+
+@inlined
+def _book_latencies(plan, st, w, ttft_s, tpot_s, e2e_s, queue_s):
+    """tpot_s: negative where there is none."""
+    workload = plan.workloads[w]
+    counters, histograms, sums = st.counters[w], st.histograms[w], st.sums[w]
     histograms[TTFT, bucket(ttft_s)] += 1
     histograms[E2E, bucket(e2e_s)] += 1
     histograms[QUEUE, bucket(queue_s)] += 1
@@ -87,8 +183,7 @@ def completed(plan, st, r, pool, call, finish_s):
     sums[QUEUE] += queue_s
     good_ttft = ttft_s <= workload.slo_ttft_s
     good_tpot = True
-    if call.output > 1:
-        tpot_s = (finish_s - call.first_s) / (call.output - 1)
+    if tpot_s >= 0.0:
         histograms[TPOT, bucket(tpot_s)] += 1
         sums[TPOT] += tpot_s
         counters[WITH_TPOT] += 1
@@ -96,15 +191,15 @@ def completed(plan, st, r, pool, call, finish_s):
     counters[GOOD_TTFT] += good_ttft
     counters[GOOD_TPOT] += good_tpot
     counters[GOOD] += good_ttft and good_tpot and e2e_s <= workload.slo_e2e_s
-    logged = st.scalars[LOGGED]
-    if logged < st.log.size:
-        row = st.log[logged]
-        row.id = call.id
-        row.replica = r
-        row.input = call.input
-        row.output = call.output
-        row.arrive_s = call.arrive_s
-        row.admit_s = call.admit_s
-        row.first_s = call.first_s
-        row.finish_s = finish_s
-        st.scalars[LOGGED] = logged + 1
+
+
+@inlined
+def _log_call(row, call, r, finish_s):
+    row.id = call.id
+    row.replica = r
+    row.input = call.input
+    row.output = call.output
+    row.arrive_s = call.arrive_s
+    row.admit_s = call.admit_s
+    row.first_s = call.first_s
+    row.finish_s = finish_s

@@ -13,9 +13,16 @@ from sim.engine.kernel import heap, tournament
 from sim.engine.kernel.clock import BEGIN, END, NEVER, key_of, seconds_of, tick_of
 from sim.engine.kernel.jit import inlined, shared
 from sim.engine.kernel.prefetch import prefetch
-from sim.engine.kernel.record import completed, spread, waited, window_of
-from sim.engine.kernel.spawned import spawn
-from sim.engine.plan import CLOSED, LEAST_OUTSTANDING, PREFILL_FIRST, STATIC
+from sim.engine.kernel.prefix import (
+    admit_prefix,
+    forget_uncomputed,
+    leave_output,
+    make_room,
+    release_prefix,
+)
+from sim.engine.kernel.program import ask_again, call_ended
+from sim.engine.kernel.record import completed, pass_completed, spread, waited, window_of
+from sim.engine.plan import CHUNKED_PREFILL, LEAST_OUTSTANDING, PREFILL_FIRST, SESSION, STATIC
 from sim.engine.state import (
     BATCH_S,
     BUSY_S,
@@ -23,11 +30,14 @@ from sim.engine.state import (
     ENERGY_J,
     FREE_HEAD,
     NONE,
+    PAIRS,
     PREEMPTED,
     PREFILLED,
+    READ_KV,
     RECOMPUTED,
     SEGMENTS,
     STEPS,
+    SYSTEM_S,
 )
 
 CALL_BITS = 28
@@ -80,7 +90,7 @@ def count_outstanding(plan, st, r, change):
     replica.outstanding += change
     g = plan.pools[replica.pool].group
     group = plan.groups[g]
-    if group.router == LEAST_OUTSTANDING:
+    if group.router == LEAST_OUTSTANDING or group.router == SESSION:
         i = r - group.first_replica
         tournament.update(st.routes[g], i, replica.outstanding)
 
@@ -88,9 +98,9 @@ def count_outstanding(plan, st, r, change):
 @inlined
 def pace(plan, replica):
     """What each further step of the segment adds to its accelerator time, and its host time [s]."""
-    p, batch = replica.pool, replica.batch
-    slope_s = plan.kv_s[p, batch] * batch
-    return slope_s, plan.host_s[p, batch] + plan.pools[p].host_prefill_s * replica.prefill
+    rate, batch = replica.rate, replica.batch
+    slope_s = plan.kv_s[rate, batch] * batch
+    return slope_s, plan.host_s[rate, batch] + plan.rates[rate].host_prefill_s * replica.prefill
 
 
 @inlined
@@ -138,26 +148,28 @@ def begin(plan, st, r):
     preempted = replica.kv > pool.kv_capacity
     while replica.kv > pool.kv_capacity:
         _preempt(plan, st, r, time_s)
-    tokens = 0
+    if pool.prefix_block > 0:
+        make_room(plan, st, r)
+    tokens, admitted = 0, 0
     attention = 0.0
-    admitted = 0
     batch = replica.decoding
-    waiting = replica.queued > 0 and not preempted
+    whole = pool.scheduler != CHUNKED_PREFILL
+    budget = pool.token_budget
     if pool.scheduler == STATIC:
-        if replica.running == 0:
-            admitted, tokens, attention = _admit(plan, st, r, time_s, 1 << 30, True)
-    elif pool.scheduler == PREFILL_FIRST:
-        if waiting:
-            admitted, tokens, attention = _admit(plan, st, r, time_s, pool.token_budget, True)
-            if admitted > 0:
-                batch = 0  # decoding stands still while prompts are prefilled
-    elif waiting or replica.partial != NONE:
-        budget = pool.token_budget - batch
-        tokens, attention = _go_on(st, replica, budget)
-        if waiting and budget > tokens:
-            admitted, more, work = _admit(plan, st, r, time_s, budget - tokens, False)
-            tokens += more
-            attention += work
+        open_ = replica.running == 0
+        budget = 1 << 30
+    else:
+        open_ = replica.queued > 0 and not preempted
+        if not whole:
+            budget -= batch
+            if replica.partial != NONE:
+                tokens, attention = _go_on(st, replica, budget)
+    if open_ and budget > tokens:
+        admitted, more, work = _admit(plan, st, r, time_s, budget - tokens, whole)
+        tokens += more
+        attention += work
+        if pool.scheduler == PREFILL_FIRST and admitted > 0:
+            batch = 0  # decoding stands still while prompts are prefilled
     if batch == 0 and tokens == 0:
         schedule(st, r, NEVER)
         return
@@ -167,13 +179,15 @@ def begin(plan, st, r):
 @inlined
 def _lay_segment(plan, st, r, batch, tokens, attention, admitted):
     replica = st.replicas[r]
-    p = replica.pool
-    pool = plan.pools[p]
+    pool = plan.pools[replica.pool]
+    rate = st.pool_rate[replica.pool]
+    replica.rate = rate
+    costs = plan.rates[rate]
     context = replica.context if batch > 0 else 0.0
     total = batch + tokens
     last = plan.token_s.shape[1] - 1
-    first_s = plan.token_s[p, min(total, last)] + max(total - last, 0) * pool.token_s_beyond
-    first_s += plan.sequence_s[p, batch] + plan.kv_s[p, batch] * context + pool.attention_s * attention
+    first_s = plan.token_s[rate, min(total, last)] + max(total - last, 0) * costs.token_s_beyond
+    first_s += plan.sequence_s[rate, batch] + plan.kv_s[rate, batch] * context + costs.attention_s * attention
     steps = 1
     if tokens == 0:
         steps = (st.finishing[r, 0] >> CALL_BITS) - replica.steps
@@ -186,16 +200,14 @@ def _lay_segment(plan, st, r, batch, tokens, attention, admitted):
     slope_s, host_s = pace(plan, replica)
     replica.begin_s = replica.end_s
     replica.first_s = first_s
-    replica.end_s = replica.begin_s + steps_s(first_s, slope_s, host_s, steps) + pool.admit_s * admitted
+    replica.end_s = replica.begin_s + steps_s(first_s, slope_s, host_s, steps) + costs.admit_s * admitted
     schedule(st, r, key_of(tick_of(replica.end_s), END))
 
 
 @inlined
 def _go_on(st, replica, budget):
-    """Prefill more of the partly prefilled prompt, if there is one: (tokens, attention work)."""
+    """Prefill more of the partly prefilled prompt: (tokens, attention work)."""
     c = replica.partial
-    if c == NONE:
-        return 0, 0.0
     call = st.calls[c]
     need = call.input + call.done - replica.partial_done
     take = min(need, budget)
@@ -226,8 +238,16 @@ def _admit(plan, st, r, time_s, budget, whole):
         if whole and tokens > 0 and tokens + need > budget:
             break
         room = _room(pool, call)
-        if replica.kv + room > (pool.kv_admit if replica.running > 0 else pool.kv_capacity):
+        limit = pool.kv_admit if replica.running > 0 else pool.kv_capacity
+        found = 0
+        if pool.prefix_block > 0:
+            found = admit_prefix(plan, st, r, c, room, limit)
+            if found == NONE:
+                break
+        elif replica.kv + room > limit:
             break
+        else:
+            replica.kv += room
         replica.queue_head = call.next
         replica.queued -= 1
         replica.queued_tokens -= need
@@ -237,16 +257,16 @@ def _admit(plan, st, r, time_s, budget, whole):
         call.order = replica.admissions
         replica.admissions += 1
         replica.running += 1
-        replica.kv += room
         admitted += 1
+        need -= found
         take = need if whole else min(need, budget - tokens)
         tokens += take
-        attention += 0.5 * take * take
+        attention += take * (found + 0.5 * take)
         if take == need:
             _end_prefill_with_step(st, replica, c)
         else:
             replica.partial = c
-            replica.partial_done = take
+            replica.partial_done = found + take
     return admitted, tokens, attention
 
 
@@ -274,6 +294,11 @@ def _preempt(plan, st, r, time_s):
         call = st.calls[c]
         lost = replica.partial_done
         replica.kv -= _room(pool, call)
+        if pool.prefix_block > 0:
+            lost -= st.call_cached[c]
+            leaf = st.call_leaf[c]
+            replica.kv += call.input - release_prefix(st, r, c)
+            forget_uncomputed(st, r, c, leaf, replica.partial_done)
         replica.partial = NONE
     else:
         row = st.finishing[r]
@@ -289,6 +314,9 @@ def _preempt(plan, st, r, time_s):
         replica.context -= call.input + call.done
         replica.kv -= call.input + call.done
         lost = call.input + call.done - 1
+        if pool.prefix_block > 0:
+            lost = call.done
+            replica.kv += call.input - release_prefix(st, r, c)
     replica.running -= 1
     call.since_s = time_s
     call.next = replica.queue_head
@@ -311,7 +339,7 @@ def end(plan, st, r):
     steps = replica.segment_steps
     row = st.finishing[r]
     prefetch(st.calls, row[0] & _CALL_MASK)  # what ends is likely to be long out of the cache
-    _book_segment(plan, st, replica, pool, steps)
+    _book_segment(plan, st, replica, steps)
     if replica.batch > 0:
         replica.steps += steps
     emitted = replica.batch * steps
@@ -372,18 +400,20 @@ def _end_prefills(st, r, pool, ended):
 
 
 @inlined
-def _book_segment(plan, st, replica, pool, steps):
+def _book_segment(plan, st, replica, steps):
     """Energy, busy time and tokens of the segment that ends now, spread over the windows it crosses."""
     st.scalars[SEGMENTS] += 1
-    p = replica.pool
+    p, rate = replica.pool, replica.rate
+    costs = plan.rates[rate]
     batch = replica.batch
     context = replica.context if batch > 0 else 0.0
     total = batch + replica.prefill
     last = plan.token_j.shape[1] - 1
-    step_j = plan.token_j[p, min(total, last)] + max(total - last, 0) * pool.token_j_beyond
-    step_j += pool.sequence_j * batch + pool.kv_j * context + pool.attention_j * replica.attention
+    step_j = plan.token_j[rate, min(total, last)] + max(total - last, 0) * costs.token_j_beyond
+    step_j += costs.sequence_j * batch + costs.attention_j * replica.attention
     duration_s = replica.end_s - replica.begin_s
-    energy_j = pool.static_w * duration_s + steps * step_j + pool.kv_j * batch * (0.5 * steps * (steps - 1.0))
+    read = steps * context + batch * (0.5 * steps * (steps - 1.0))  # KV tokens that decoding attended to
+    energy_j = costs.static_w * duration_s + steps * step_j + costs.kv_j * read
     windows = st.windows
     first = window_of(plan, replica.begin_s)
     if first == window_of(plan, replica.end_s):
@@ -394,6 +424,8 @@ def _book_segment(plan, st, replica, pool, steps):
         row[DECODED] += batch * steps
         row[PREFILLED] += replica.prefill
         row[STEPS] += steps
+        row[PAIRS] += replica.attention
+        row[READ_KV] += read
     else:
         spread(plan, windows, p, ENERGY_J, replica.begin_s, replica.end_s, energy_j)
         spread(plan, windows, p, BUSY_S, replica.begin_s, replica.end_s, duration_s)
@@ -401,6 +433,8 @@ def _book_segment(plan, st, replica, pool, steps):
         spread(plan, windows, p, DECODED, replica.begin_s, replica.end_s, batch * steps)
         spread(plan, windows, p, PREFILLED, replica.begin_s, replica.end_s, replica.prefill)
         spread(plan, windows, p, STEPS, replica.begin_s, replica.end_s, steps)
+        spread(plan, windows, p, PAIRS, replica.begin_s, replica.end_s, replica.attention)
+        spread(plan, windows, p, READ_KV, replica.begin_s, replica.end_s, read)
 
 
 @inlined
@@ -419,27 +453,28 @@ def _sort_by_id(st, count):
 @inlined
 def _complete(plan, st, r, c):
     replica = st.replicas[r]
+    p = replica.pool
     call = st.calls[c]
     replica.running -= 1
     # with all its tokens emitted, a call holds as much KV room under either way of reserving it
-    replica.kv -= call.input + call.output
+    if plan.pools[p].prefix_block > 0:
+        replica.kv -= call.output + leave_output(plan, st, r, c)
+    else:
+        replica.kv -= call.input + call.output
     count_outstanding(plan, st, r, -1)
-    completed(plan, st, r, replica.pool, call, replica.end_s)
-    release(plan, st, c, tick_of(replica.end_s))
+    spread(plan, st.windows, p, SYSTEM_S, call.arrive_s, replica.end_s, replica.end_s - call.arrive_s)
+    q = st.call_request[c]
+    if q == NONE:
+        completed(plan, st, r, p, call, replica.end_s)
+        ask_again(plan, st, call.id >> 54, tick_of(replica.end_s))
+    else:
+        pass_completed(plan, st, r, p, c, replica.end_s)
+        call_ended(plan, st, q, call, replica.end_s, plan.rates[plan.pools[p].rate].first_token_s, r)
+    free_call(st, c)
 
 
 @inlined
-def release(plan, st, c, tick):
-    """A call is over. A closed loop's client thinks and asks again in the same slot; else the slot is free."""
-    call = st.calls[c]
-    w = call.id >> 48
-    workload = plan.workloads[w]
-    if workload.process == CLOSED:
-        stream = st.streams[w]
-        at = tick + workload.think_tick
-        if at < plan.duration_tick and stream.issued < workload.limit:
-            spawn(st, c, (w << 48) | (stream.issued * plan.cells + plan.cell), at)
-            stream.issued += 1
-            return
-    call.next = st.scalars[FREE_HEAD]
+def free_call(st, c):
+    """A call is over: its slot is free."""
+    st.calls[c].next = st.scalars[FREE_HEAD]
     st.scalars[FREE_HEAD] = c

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import uint64
 
-from sim.engine.kernel.jit import inlined, shared
+from sim.engine.kernel.jit import scalar, shared
 
 DRAWS = 64
 """Draws that one request may take from one stream."""
@@ -22,7 +22,7 @@ _MIX_1 = uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = uint64(0x94D049BB133111EB)
 
 
-@inlined
+@scalar
 def mix(z):
     """splitmix64's output function on uint64."""
     z = (z ^ (z >> uint64(30))) * _MIX_1
@@ -30,13 +30,13 @@ def mix(z):
     return z ^ (z >> uint64(31))
 
 
-@inlined
+@scalar
 def bits(key, counter):
     """64 random bits of stream `key` (uint64) at `counter` (integer)."""
     return mix(key + (uint64(counter) + uint64(1)) * _GOLDEN)
 
 
-@inlined
+@scalar
 def uniform(key, counter):
     """Uniform in (0, 1), never 0 or 1."""
     return (np.float64(bits(key, counter) >> uint64(11)) + 0.5) * (1.0 / 9007199254740992.0)

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from sim.engine.kernel import rng, tournament
 from sim.engine.kernel.clock import END
+from sim.engine.kernel.ident import keyed, workload_of
 from sim.engine.kernel.jit import inlined
 from sim.engine.kernel.replica import pace, steps_until
-from sim.engine.plan import LEAST_OUTSTANDING, POWER_OF_TWO, RANDOM, ROUND_ROBIN
+from sim.engine.plan import LEAST_OUTSTANDING, POWER_OF_TWO, RANDOM, ROUND_ROBIN, SESSION
+from sim.engine.state import NONE
 
 
 @inlined
-def route(plan, st, g, call_id, tick):
-    """Replica of group `g` for a call that arrives at `tick`. Ties go to the lower number."""
+def route(plan, st, g, call_id, q, tick):
+    """Replica of group `g` for a call, of request slot `q` or NONE, that arrives at `tick`. Ties: the lower number."""
     group = plan.groups[g]
     first, count = group.first_replica, group.replicas
+    if group.router == SESSION:
+        if q == NONE:
+            return first + tournament.first(st.routes[g])
+        home = st.requests[q].home
+        if home < first or home >= first + count:  # its first pass here
+            home = first + tournament.first(st.routes[g])
+            if g == plan.workloads[workload_of(call_id)].group:
+                st.requests[q].home = home
+        return home
     if group.router == LEAST_OUTSTANDING:
         return first + tournament.first(st.routes[g])
     if group.router == ROUND_ROBIN:
         turn = st.turns[g]
         st.turns[g] = turn + 1
         return first + turn % count
-    key = plan.workloads[call_id >> 48].route_key
-    counter = (call_id & ((1 << 48) - 1)) * rng.DRAWS
+    key = plan.workloads[workload_of(call_id)].route_key
+    counter = keyed(call_id) * rng.DRAWS
     a = first + int(rng.uniform(key, counter) * count)
     if group.router == RANDOM:
         return a

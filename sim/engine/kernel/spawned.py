@@ -1,4 +1,4 @@
-"""Calls that the run itself will issue, in a heap ordered by (tick, request id)."""
+"""Calls that the run itself will issue, in a heap ordered by (tick, name)."""
 
 from __future__ import annotations
 
@@ -7,47 +7,41 @@ from sim.engine.state import SPAWNED
 
 
 @inlined
-def spawn(st, c, call_id, tick):
-    """Let call slot `c` arrive at `tick` as request `call_id`."""
-    st.calls[c].id = call_id
+def spawn(st, tick, call_id, request):
+    """Let call `call_id` arrive at `tick`, as a pass of the request in slot `request` or as a request of its own."""
+    ticks, ids, requests = st.spawned_tick, st.spawned_id, st.spawned_request
     i = st.scalars[SPAWNED]
-    ticks, calls = st.spawned_tick, st.spawned_call
     while i > 0:
         parent = (i - 1) >> 1
-        if not spawned_before(st, tick, call_id, ticks[parent], calls[parent]):
+        if not _before(tick, call_id, ticks[parent], ids[parent]):
             break
-        ticks[i], calls[i] = ticks[parent], calls[parent]
+        ticks[i], ids[i], requests[i] = ticks[parent], ids[parent], requests[parent]
         i = parent
-    ticks[i], calls[i] = tick, c
+    ticks[i], ids[i], requests[i] = tick, call_id, request
     st.scalars[SPAWNED] += 1
 
 
 @inlined
-def spawned_before(st, tick, call_id, other_tick, other_call):
-    """Order of the heap of spawned calls: by tick, then by request."""
-    return tick < other_tick or (tick == other_tick and call_id < st.calls[other_call].id)
-
-
-@inlined
-def pop_spawned(st):
-    """Remove the first spawned call and return its slot."""
-    ticks, calls = st.spawned_tick, st.spawned_call
-    first = calls[0]
+def drop_first(st):
+    """Remove the first spawned call, which stands at index 0."""
+    ticks, ids, requests = st.spawned_tick, st.spawned_id, st.spawned_request
     count = st.scalars[SPAWNED] - 1
     st.scalars[SPAWNED] = count
-    tick, c = ticks[count], calls[count]
+    tick, call_id = ticks[count], ids[count]
     i = 0
     while True:
         child = 2 * i + 1
         if child >= count:
             break
-        if child + 1 < count and spawned_before(
-            st, ticks[child + 1], st.calls[calls[child + 1]].id, ticks[child], calls[child]
-        ):
+        if child + 1 < count and _before(ticks[child + 1], ids[child + 1], ticks[child], ids[child]):
             child += 1
-        if not spawned_before(st, ticks[child], st.calls[calls[child]].id, tick, c):
+        if not _before(ticks[child], ids[child], tick, call_id):
             break
-        ticks[i], calls[i] = ticks[child], calls[child]
+        ticks[i], ids[i], requests[i] = ticks[child], ids[child], requests[child]
         i = child
-    ticks[i], calls[i] = tick, c
-    return first
+    ticks[i], ids[i], requests[i] = tick, call_id, requests[count]
+
+
+@inlined
+def _before(tick, call_id, other_tick, other_id):
+    return tick < other_tick or (tick == other_tick and call_id < other_id)
