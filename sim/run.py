@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from sim.cost.types import StepCost
     from sim.economics.prices import Prices
-    from sim.metrics.moments import Moments
     from sim.metrics.observed import Observed
     from sim.metrics.run import RunMetrics
     from sim.scenario.arrivals import Arrivals
     from sim.scenario.pool import Pool
     from sim.scenario.schema import Scenario
+    from sim.workload.program import Program
     from sim.workload.trace import Trace
 
 ENGINES = ("kernel", "simpy")
@@ -69,6 +69,7 @@ def run(
     from sim.engine.plan import replica_pools
     from sim.metrics.tables import requests_table, windows_table
     from sim.workload.demand import read_traces
+    from sim.workload.programs import program_of
 
     if engine not in ENGINES:
         raise UserError(Fault("engine", f'"{engine}" is not an engine', f"use one of {', '.join(ENGINES)}"))
@@ -76,7 +77,8 @@ def run(
     prices = prices_of(scenario)
     traces = read_traces(scenario)
     costs = step_costs(scenario, traces, calibration_z)
-    plans = build_plans(scenario, costs, traces)
+    programs = [program_of(w, scenario) for w in scenario.workloads]
+    plans = build_plans(scenario, costs, traces, programs)
     clock = _Clock(progress)
     try:
         metrics = run_plans(
@@ -84,7 +86,7 @@ def run(
         )
     except KeyboardInterrupt:
         raise Interrupted(clock.how_far(scenario.duration_s)) from None
-    observed = _observed(scenario, costs, traces, metrics)
+    observed = _observed(scenario, costs, programs, traces, metrics)
     summary = _summary(observed, prices, engine)
     requests = requests_table(observed, replica_pools(plans[0]), log_requests) if log_requests else None
     summary["wall_s"] = time.perf_counter() - begun_s
@@ -99,13 +101,12 @@ def step_costs(
     Raises ScenarioError with every pool's faults under its key path: a model that does not fit, shapes that
     cannot be cut as asked; or a site whose power limit is below what it draws idle.
     """
-    from sim.metrics.moments import length_moments
     from sim.metrics.site_limit import limit_faults
 
     costs, faults = [], []
+    contexts = _typical_contexts(scenario, traces)
     for i, pool in enumerate(scenario.pools):
-        served = [w for w in scenario.workloads if w.model == pool.model]
-        known = [m for w in served if (m := length_moments(w, traces)) is not None]
+        known = contexts.get(pool.model, [])
         try:
             costs.append(_step_cost(pool, known, calibration_z))
         except UserError as error:
@@ -116,7 +117,25 @@ def step_costs(
     return tuple(costs)
 
 
-def _step_cost(pool: Pool, lengths: list[Moments], calibration_z: Mapping[str, float]) -> StepCost:
+def _typical_contexts(scenario: Scenario, traces: Mapping[str, Trace]) -> dict[str, list[float]]:
+    """Mean context of the calls of each workload, by model; none where lengths stand in a trace not in `traces`."""
+    from sim.metrics.moments import length_moments
+    from sim.workload.expected import expected
+    from sim.workload.programs import program_of
+
+    found: dict[str, list[float]] = {}
+    for workload in scenario.workloads:
+        lengths = length_moments(workload, traces)
+        if lengths is None:
+            continue
+        calls = expected(program_of(workload, scenario), lengths.input, lengths.output).by_model()
+        for name, (passes, read, emitted) in calls.items():
+            if passes > 0:
+                found.setdefault(name, []).append((read + emitted / 2) / passes)
+    return found
+
+
+def _step_cost(pool: Pool, contexts: Sequence[float], calibration_z: Mapping[str, float]) -> StepCost:
     """Beyond its token budget a step (a long prompt alone, a static batch) goes on linearly from the table."""
     from sim.catalog.accelerators import accelerator
     from sim.catalog.models import model
@@ -126,7 +145,6 @@ def _step_cost(pool: Pool, lengths: list[Moments], calibration_z: Mapping[str, f
     from sim.cost.silicon import silicon_cost
     from sim.cost.step import fitted_for, step_cost
 
-    contexts = [m.input + m.output / 2 for m in lengths]
     context = sum(contexts) / len(contexts) if contexts else TYPICAL_CONTEXT
     chip, served = accelerator(pool.accelerator), model(pool.model)
     deployment = Deployment(**{name: getattr(pool, name) for name in Deployment.__dataclass_fields__})
@@ -184,7 +202,11 @@ class _Clock:
 
 
 def _observed(
-    scenario: Scenario, costs: Sequence[StepCost], traces: Mapping[str, Trace], metrics: RunMetrics
+    scenario: Scenario,
+    costs: Sequence[StepCost],
+    programs: Sequence[Program],
+    traces: Mapping[str, Trace],
+    metrics: RunMetrics,
 ) -> Observed:
     from sim.metrics.moments import length_moments
     from sim.metrics.observed import Observed
@@ -193,6 +215,7 @@ def _observed(
     return Observed(
         scenario=scenario,
         costs=costs,
+        programs=programs,
         lengths=lengths,
         metrics=metrics,
         arrivals_end_s=max(_arrivals_end_s(w.arrivals, scenario, traces) for w in scenario.workloads),

@@ -10,6 +10,7 @@ from sim.engine.control import run_plans
 from sim.metrics.moments import length_moments
 from sim.metrics.observed import Observed
 from sim.scenario import Scenario, loads
+from sim.workload.programs import program_of
 from tests.engine.setups import cost, plans
 
 ROOT = Path(__file__).parent.parent
@@ -59,6 +60,7 @@ def observe(made: Scenario, costs: Sequence[StepCost] | None = None, *, engine: 
     return Observed(
         scenario=made,
         costs=costs,
+        programs=[program_of(w, made) for w in made.workloads],
         lengths=[m for m in lengths if m is not None],
         metrics=run_plans(plans(made, costs), engine=engine),
         arrivals_end_s=made.duration_s,

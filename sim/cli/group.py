@@ -39,7 +39,9 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args[0] not in self.commands:
-            hint = did_you_mean(args[0], self.commands) or f"the commands are {', '.join(sorted(self.commands))}"
+            hint = (
+                did_you_mean(args[0], self.commands) or f"the commands are {', '.join(sorted(self.commands))}"
+            )
             raise UserError(Fault("", f'"{args[0]}" is neither a command nor a scenario file', hint))
         return super().resolve_command(ctx, args)
 

@@ -58,19 +58,19 @@ def _largest_batch(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> tu
     limits = {"max_batch": scheduler.max_batch, "KV cache": kv_limited_batch(cost, scheduler, lengths)}
     if scheduler.kind == "chunked-prefill":
         # a step of n sequences also computes n x input / output prompt tokens; together they fill the budget
-        limits["token_budget"] = scheduler.token_budget / (1 + lengths.input / lengths.output)
+        limits["token_budget"] = scheduler.token_budget / (1 + lengths.computed / lengths.output)
     binds = min(limits, key=lambda name: limits[name])
     return max(1, math.floor(limits[binds])), binds
 
 
 def step_s(cost: StepCost, batch: int, prompts: float, lengths: Moments) -> float:
     """Time of a step [s] that decodes `batch` sequences and computes `prompts` whole prompts."""
-    prefill = prompts * lengths.input
+    prefill = prompts * lengths.computed
     accelerator_s = (
         _token_s(cost, batch + prefill)
         + float(cost.sequence_s[batch])
         + float(cost.kv_s[batch]) * batch * lengths.context
-        + cost.attention_s * prompts * lengths.input**2 / 2
+        + cost.attention_s * prompts * lengths.computed * (lengths.cached + lengths.computed / 2)
     )
     host_s = float(cost.host_s[batch]) + cost.host_prefill_s * prefill
     return max(accelerator_s, host_s) + cost.admit_s * prompts
@@ -78,7 +78,7 @@ def step_s(cost: StepCost, batch: int, prompts: float, lengths: Moments) -> floa
 
 def _prefill_s(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> float:
     """Time of one prompt [s] in a step of prompts alone that is as full as the budget lets it be."""
-    prompts = max(1.0, scheduler.token_budget / max(lengths.input, 1.0))
+    prompts = max(1.0, scheduler.token_budget / max(lengths.computed, 1.0))
     return step_s(cost, 0, prompts, lengths) / prompts
 
 
@@ -88,7 +88,7 @@ def _prefills_s(cost: StepCost, scheduler: Scheduler, ending: float, lengths: Mo
     A freed place is filled at once: with Poisson-like endings there is such a step with probability
     1 - exp(-ending), and more than one where its prompts exceed the budget.
     """
-    steps = max(-math.expm1(-ending), ending * lengths.input / scheduler.token_budget)
+    steps = max(-math.expm1(-ending), ending * lengths.computed / scheduler.token_budget)
     return steps * step_s(cost, 0, ending / steps, lengths)
 
 

@@ -15,7 +15,7 @@ measurement.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,28 +84,33 @@ def _weights(observed: Observed, i: int) -> dict[tuple[str, str], float]:
     columns, cost = observed.pool_columns[i], observed.costs[i]
     scheduler, busy_s = observed.scenario.pools[i].scheduler, float(columns[S.BUSY_S])
     decoded, prefilled = float(columns[S.DECODED]), float(columns[S.PREFILLED])
-    workloads = observed.workloads_of(observed.scenario.pools[i].model)
-    counters = observed.metrics.counters[workloads]
-    asked = {"prefill": counters[:, S.INPUT].astype(float), "decode": counters[:, S.OUTPUT].astype(float)}
-    found = {}
-    for place, w in enumerate(workloads):
-        lengths = observed.lengths[w]
+    calls = observed.calls_for(observed.scenario.pools[i].model)
+    asked = {
+        "prefill": [c.count * c.lengths.computed for c in calls],
+        "decode": [c.count * c.lengths.output for c in calls],
+    }
+    found: dict[tuple[str, str], float] = {}
+    for place, of_stage in enumerate(calls):
         each = token_energy(
             cost,
             scheduler,
             batch=float(columns[S.BATCH_S]) / busy_s if busy_s else 1.0,
-            mean_input=lengths.input,
-            context=lengths.context,
+            mean_input=of_stage.lengths.input,
+            context=of_stage.lengths.context,
         )
-        name = observed.scenario.workloads[w].name
-        found[name, "prefill"] = prefilled * _share(asked["prefill"], place) * each.prefill_j
-        found[name, "decode"] = decoded * _share(asked["decode"], place) * each.decode_j
+        name = observed.scenario.workloads[of_stage.workload].name
+        for phase, tokens, joules in (
+            ("prefill", prefilled, each.prefill_j),
+            ("decode", decoded, each.decode_j),
+        ):
+            weight = tokens * _share(asked[phase], place) * joules
+            found[name, phase] = found.get((name, phase), 0.0) + weight
     return found
 
 
-def _share(values: np.ndarray, place: int) -> float:
-    total = float(values.sum())
-    return float(values[place]) / total if total else 1 / len(values)
+def _share(values: Sequence[float], place: int) -> float:
+    total = sum(values)
+    return values[place] / total if total else 1 / len(values)
 
 
 def _at(table: np.ndarray, beyond: float, tokens: float) -> float:

@@ -18,12 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Moments:
-    """Means over requests: input [tokens], output [tokens], output^2 and input x output [tokens^2]."""
+    """Means over calls: input [tokens], output [tokens], output^2 and input x output [tokens^2].
+
+    cached: part of the input that a prefix cache holds already [tokens].
+    """
 
     input: float
     output: float
     output_squared: float
     input_output: float
+    cached: float = 0.0
+
+    @property
+    def computed(self) -> float:
+        """Prompt tokens to compute."""
+        return self.input - self.cached
 
     @property
     def context(self) -> float:
@@ -54,7 +63,9 @@ def mixture(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
     def mean(name: str) -> float:
         return sum(w * getattr(p, name) for p, w in zip(parts, weights, strict=True)) / total
 
-    return Moments(mean("input"), mean("output"), mean("output_squared"), mean("input_output"))
+    return Moments(
+        mean("input"), mean("output"), mean("output_squared"), mean("input_output"), mean("cached")
+    )
 
 
 def _sides(given: object) -> tuple[tuple[float, float], tuple[float, float]]:

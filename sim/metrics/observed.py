@@ -12,23 +12,27 @@ from sim.cost.types import StepCost
 from sim.engine import state as S
 from sim.metrics.hall import Hall, TrainingBlock, hall_of, training_block
 from sim.metrics.moments import Moments, mixture
+from sim.metrics.passes import Calls, calls_of
 from sim.metrics.power import EnergySeries, it_series
 from sim.metrics.run import RunMetrics
 from sim.metrics.site_power import SitePower, site_power
 from sim.metrics.span import Span, span_of
 from sim.scenario.schema import Scenario
+from sim.workload.program import Program
 
 
 @dataclass(frozen=True)
 class Observed:
     """A scenario and the books of its run.
 
-    costs: step cost of each pool.  lengths: moments of the token lengths of each workload.
+    costs: step cost of each pool.  programs: of each workload.  lengths: moments of the token lengths of each
+    workload's requests.
     arrivals_end_s: until when requests arrive [s].  carbon_g_per_kwh: of the site's electricity.
     """
 
     scenario: Scenario
     costs: Sequence[StepCost]
+    programs: Sequence[Program]
     lengths: Sequence[Moments]
     metrics: RunMetrics
     arrivals_end_s: float
@@ -70,21 +74,22 @@ class Observed:
         """Columns of the windows summed over the span, float64[P, columns]."""
         return self.span.columns.sum(axis=1)
 
-    def workloads_of(self, model: str) -> list[int]:
-        """Numbers of the workloads that ask for `model`."""
-        return [w for w, workload in enumerate(self.scenario.workloads) if workload.model == model]
+    @cached_property
+    def calls(self) -> tuple[Calls, ...]:
+        """The calls of every workload, by stage."""
+        asked, hit = (float(self.pool_columns[:, c].sum()) for c in (S.CACHE_ASKED, S.CACHE_HIT))
+        return calls_of(self.programs, self.metrics, self.lengths, hit / asked if asked else 0.0)
+
+    def calls_for(self, model: str) -> tuple[Calls, ...]:
+        """The calls that ask for `model`."""
+        return tuple(c for c in self.calls if c.model == model)
 
     def pools_of(self, model: str) -> list[int]:
         """Numbers of the pools that serve `model`."""
         return [i for i, pool in enumerate(self.scenario.pools) if pool.model == model]
 
-    def arrived(self, workloads: Sequence[int]) -> int:
-        """Requests of these workloads that arrived after the warm-up."""
-        return int(self.metrics.counters[list(workloads), S.ARRIVED].sum())
-
     def lengths_of(self, model: str) -> Moments:
-        """Moments of the requests for `model`, its workloads weighted by what arrived of them."""
-        numbers = self.workloads_of(model)
-        arrived = [float(self.arrived([w])) for w in numbers]
-        weights = arrived if sum(arrived) else [1.0] * len(numbers)
-        return mixture([self.lengths[w] for w in numbers], weights)
+        """Moments of the calls for `model`, stages weighted by their calls."""
+        calls = self.calls_for(model)
+        counts = [float(c.count) for c in calls]
+        return mixture([c.lengths for c in calls], counts if sum(counts) else [1.0] * len(calls))

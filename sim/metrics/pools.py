@@ -46,6 +46,8 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
             "decoded": float(columns[S.DECODED]),
             "prefilled": float(columns[S.PREFILLED]),
             "recomputed": float(columns[S.RECOMPUTED]),
+            "cached": float(columns[S.CACHE_HIT]),
+            "cache_asked": float(columns[S.CACHE_ASKED]),
         },
         "steps": float(columns[S.STEPS]),
         "preemptions": int(columns[S.PREEMPTED]),

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sim.engine import state as S
+from sim.metrics.flops import flops_section
 from sim.metrics.latency import latency_section, requests_section, slo_section, workload_target_shares
 from sim.metrics.observed import Observed
 from sim.metrics.overload import backlog
+from sim.metrics.passes import Calls, stage_sections
 from sim.metrics.pools import pool_capacity, pool_section
 from sim.metrics.site_section import (
     carbon_section,
@@ -47,8 +49,11 @@ def summarise(observed: Observed) -> dict[str, Any]:
             "input": int(metrics.counters[:, S.INPUT].sum()),
             "output": output,
             "prefill_computed": round(float(observed.pool_columns[:, S.PREFILLED].sum())),
+            "recomputed": round(float(observed.pool_columns[:, S.RECOMPUTED].sum())),
+            **_user_tokens(observed),
         },
-        "passes": requests["completed"],
+        "passes": _passes(observed),
+        "flops": flops_section(observed),
         "latency": latency_section(metrics, every),
         "slo": slo_section(metrics, every, [w.slo for w in scenario.workloads], span.length_s),
         "fleet": {
@@ -64,11 +69,40 @@ def summarise(observed: Observed) -> dict[str, Any]:
         "water": water_section(observed),
         "site": site_section(observed),
         "span": {"start_s": span.start_s, "end_s": span.end_s, "duration_s": scenario.duration_s},
+        "prefix_cache": _prefix_cache(observed),
         "workloads": [_workload(observed, w) for w in every],
         "pools": [pool_section(observed, i) for i in range(len(scenario.pools))],
         "overload": _overload(observed),
     }
     return {**summary, "warnings": warnings_of(summary)}
+
+
+def _passes(observed: Observed) -> int:
+    """Calls of completed requests: one each, or those of their programs."""
+    counters = observed.metrics.counters
+    return sum(
+        int(row[S.COMPLETED if program.is_plain else S.PASSED])
+        for program, row in zip(observed.programs, counters, strict=True)
+    )
+
+
+def _user_tokens(observed: Observed) -> dict[str, int]:
+    """Tokens that users sent and of the answers meant for them, whatever passes it took."""
+    sent = answered = 0
+    for program, row in zip(observed.programs, observed.metrics.counters, strict=True):
+        sent += int(row[S.INPUT if program.is_plain else S.ASKED])
+        answered += int(row[S.OUTPUT if program.is_plain else S.ANSWERED])
+    return {"user_input": sent, "user_output": answered}
+
+
+def _prefix_cache(observed: Observed) -> dict[str, float | int | None]:
+    """Prompt tokens that pools with a prefix cache admitted, and the part of them that was found in it."""
+    asked, hit = (float(observed.pool_columns[:, c].sum()) for c in (S.CACHE_ASKED, S.CACHE_HIT))
+    return {
+        "asked_tokens": round(asked),
+        "hit_tokens": round(hit),
+        "hit_rate": hit / asked if asked else None,
+    }
 
 
 def _utilization(observed: Observed) -> float:
@@ -88,7 +122,10 @@ def _workload(observed: Observed, w: int) -> dict[str, Any]:
         "model": workload.model,
         "arrivals": workload.arrivals.process,
         "requests": requests_section(metrics, [w]),
+        "technique": observed.programs[w].name,
         "tokens": {"input": int(counters[S.INPUT]), "output": int(counters[S.OUTPUT])},
+        "passes_per_request": _per_request(observed, w),
+        "stages": _stages(observed, w),
         "mean_lengths": {"input": lengths.input, "output": lengths.output},
         "latency": latency_section(metrics, [w]),
         "slo": {
@@ -113,13 +150,29 @@ def _overload(observed: Observed) -> dict[str, Any]:
     }
 
 
+def _per_request(observed: Observed, w: int) -> float | None:
+    counters = observed.metrics.counters[w]
+    completed = int(counters[S.COMPLETED])
+    if observed.programs[w].is_plain or not completed:
+        return 1.0 if completed else None
+    return int(counters[S.PASSED]) / completed
+
+
+def _stages(observed: Observed, w: int) -> list[dict[str, Any]]:
+    """Figures of the stages of the program that workload `w` runs; none of a plain one."""
+    if observed.programs[w].is_plain:
+        return []
+    first = sum(len(program.stages) for program in observed.programs[:w] if not program.is_plain)
+    return stage_sections(observed.programs[w], observed.metrics, first)
+
+
 def _group(observed: Observed, model: str) -> dict[str, Any]:
-    """The queues of the pools that serve `model`, while requests arrive."""
-    span, pools, workloads = observed.span, observed.pools_of(model), observed.workloads_of(model)
+    """The queues of the pools that serve `model`, while requests arrive; of programs, their passes."""
+    span, pools, calls = observed.span, observed.pools_of(model), observed.calls_for(model)
     inside = span.window_start_s + span.width_s <= observed.arrivals_end_s + 1e-9
     columns = span.columns[pools].sum(axis=0)[inside]
-    arrived = observed.arrived(workloads)
-    service_s = _service_s(observed, workloads)
+    arrived = sum(c.count for c in calls)
+    service_s = _service_s(observed, calls)
     window_s = observed.metrics.window_s
     found = backlog(
         columns[:, S.WAITING_S] / window_s, window_s=window_s, arrived=arrived, service_s=service_s
@@ -138,11 +191,13 @@ def _group(observed: Observed, model: str) -> dict[str, Any]:
     }
 
 
-def _service_s(observed: Observed, workloads: Sequence[int]) -> float:
-    """Mean time between admission and completion of these workloads' requests [s]; 0 if none completed."""
-    sums = observed.metrics.sums[list(workloads)].sum(axis=0)
-    completed = observed.metrics.counters[list(workloads), S.COMPLETED].sum()
-    return float((sums[S.E2E] - sums[S.QUEUE]) / completed) if completed else 0.0
+def _service_s(observed: Observed, calls: Sequence[Calls]) -> float:
+    """Mean time between admission and completion of these calls [s]; 0 if none completed."""
+    ended = 0
+    for c in calls:
+        plain = observed.programs[c.workload].is_plain
+        ended += int(observed.metrics.counters[c.workload, S.COMPLETED]) if plain else c.count
+    return sum(c.service_s for c in calls) / ended if ended else 0.0
 
 
 def _capacity_rps(observed: Observed, pools: Sequence[int]) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.engine import state as S
+from sim.engine.kernel.ident import NUMBER_BITS, PASS_BITS
 from sim.metrics.observed import Observed
 
 Table = dict[str, np.ndarray]
@@ -64,17 +65,19 @@ def requests_table(observed: Observed, pool_of_replica: np.ndarray, most: int) -
     """The first `most` requests that completed, one row each, in order of completion.
 
     pool_of_replica: int32[R] of one cell; replica numbers are those within a cell.
-    request: number within its workload. tpot_s is nan where there is no second output token. ttft_s and e2e_s hold
-    what passes outside the engine, as the summary's latencies do.
+    request: number within its workload. tpot_s is nan where there is no second output token, and of programs of
+    passes; of these, tokens are the user's prompt and the answer, and pool and replica those of the last pass. ttft_s
+    and e2e_s hold what passes outside the engine, as the summary's latencies do.
     """
     calls, scenario = observed.metrics.calls[:most], observed.scenario
-    workload, pool = calls["id"] >> 48, pool_of_replica[calls["replica"]]
+    workload, pool = calls["id"] >> (PASS_BITS + NUMBER_BITS), pool_of_replica[calls["replica"]]
     outside_s = np.array([cost.first_token_s for cost in observed.costs])[pool]
     decoding_s = calls["finish_s"] - calls["first_s"]
-    tokens = calls["output"] - 1
+    plain = np.array([program.is_plain for program in observed.programs])[workload]
+    tokens = np.where(plain, calls["output"] - 1, 0)
     return {
         "workload": _names(scenario.workloads, workload),
-        "request": calls["id"] & ((1 << 48) - 1),
+        "request": (calls["id"] >> PASS_BITS) & ((1 << NUMBER_BITS) - 1),
         "pool": _names(scenario.pools, pool),
         "replica": calls["replica"],
         "input_tokens": calls["input"],

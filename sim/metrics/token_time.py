@@ -18,6 +18,6 @@ def token_time_s(
 ) -> dict[str, float]:
     """Time of one prompt token and of one output token [s]; `mean_batch`: None where nothing ran (taken as 1)."""
     batch = min(max(round(mean_batch or 1), 1), len(cost.kv_s) - 1)
-    prompts = scheduler.token_budget / max(lengths.input, 1.0)
-    prefill_s = step_s(cost, 0, max(prompts, 1.0), lengths) / max(prompts, 1.0) / max(lengths.input, 1.0)
+    prompts = scheduler.token_budget / max(lengths.computed, 1.0)
+    prefill_s = step_s(cost, 0, max(prompts, 1.0), lengths) / max(prompts, 1.0) / max(lengths.computed, 1.0)
     return {"prefill": prefill_s, "decode": step_s(cost, batch, 0, lengths) / batch}

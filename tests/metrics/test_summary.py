@@ -39,7 +39,8 @@ def test_use_of_a_batch_worked_by_hand():
     assert summary["utilization"] == pool["utilization"] == pytest.approx(0.05)
     assert pool["mean_batch"] == pytest.approx(4 * 4 / 5)  # four decode steps of four, one of prefill alone
     assert pool["steps"] == pytest.approx(5)
-    assert summary["tokens"] == {"input": 400, "output": 20, "prefill_computed": 400}
+    tokens = {"input": 400, "output": 20, "prefill_computed": 400, "recomputed": 0}
+    assert summary["tokens"] == {**tokens, "user_input": 400, "user_output": 20}
     assert summary["passes"] == 4
 
 
