@@ -11,6 +11,7 @@ from sim.cost.step import step_cost
 from sim.cost.types import StepCost
 from sim.engine import state as S
 from sim.engine.build import build_plans
+from sim.workload.program import plain
 from sim.engine.control import run_plans
 from sim.engine.plan import Plan
 from sim.scenario.schema import Scenario
@@ -64,7 +65,7 @@ def saturated_rps() -> float:
     """Requests per second of one saturated replica, from a closed loop that keeps its batch full."""
     clients = 2 * MAX_BATCH
     made = scenario({"process": "closed", "clients": clients}, 1, 600.0)
-    run = run_plans(build_plans(made, [fleet_cost()], {}))
+    run = run_plans(build_plans(made, [fleet_cost()], {}, [plain(w.model) for w in made.workloads]))
     return int(run.counters[0, S.COMPLETED]) / run.end_s
 
 
@@ -72,4 +73,4 @@ def plans(replicas: int, requests: int, load: float = LOAD, cells: int = 1) -> t
     """Poisson demand of about `requests` requests at `load` of what the fleet can do."""
     rate = load * saturated_rps() * replicas
     made = scenario({"process": "poisson", "rate_per_s": rate}, replicas, requests / rate, cells)
-    return build_plans(made, [fleet_cost()], {})
+    return build_plans(made, [fleet_cost()], {}, [plain(w.model) for w in made.workloads])

@@ -1,7 +1,8 @@
 /* The floor of the kernel's speed: the same inner loop in C, on the same plan and state arrays.
 
-   It takes the path of the speed benchmark only: Poisson demand or a burst with keyed draws, lengths from quantile
-   tables, least-outstanding routing, chunked prefill with preemption. `benchmarks/floor.py` writes layout.h (structs
+   It takes the path of the speed benchmark only: Poisson demand or a burst with keyed draws, plain requests of one
+   call each, lengths from quantile tables, least-outstanding routing, chunked prefill with preemption, no prefix
+   cache. `benchmarks/floor.py` writes layout.h (structs
    and constants from the Python definitions), compiles this file without contraction of floating-point operations,
    and checks that the results equal the numba kernel's. Each function does what its namesake in sim/engine/kernel
    does; the equations and the total order of events are documented there. */
@@ -18,14 +19,16 @@
 #endif
 #define SMALL static inline __attribute__((always_inline))
 
-enum { REACHED, NEED_CALLS, NEED_WINDOWS };
-
 SMALL int64_t min_i(int64_t a, int64_t b) { return a < b ? a : b; }
 SMALL int64_t max_i(int64_t a, int64_t b) { return a > b ? a : b; }
 SMALL double max_d(double a, double b) { return a > b ? a : b; }
 SMALL int64_t tick_of(double time_s) { return (int64_t)rint(time_s * TICKS_PER_S); }
 SMALL double seconds_of(int64_t tick) { return (double)tick / TICKS_PER_S; }
 SMALL int64_t key_of(int64_t tick, int64_t kind) { return (tick << 2) | kind; }
+SMALL int64_t name_of(int64_t workload, int64_t number) {
+    return (workload << (PASS_BITS + NUMBER_BITS)) | (number << PASS_BITS);
+}
+SMALL int64_t workload_of(int64_t name) { return name >> (PASS_BITS + NUMBER_BITS); }
 
 /* ---- random numbers and demand ---- */
 
@@ -224,9 +227,9 @@ static __attribute__((noinline)) void log_call(State *st, int64_t r, const Call 
 }
 
 PART void book_latencies(const Plan *plan, State *st, int64_t pool, const Call *call, double finish_s) {
-    int64_t w = call->id >> 48;
+    int64_t w = workload_of(call->id);
     const Workload *workload = &plan->workloads.at[w];
-    double outside_s = plan->pools.at[pool].first_token_s;
+    double outside_s = plan->rates.at[plan->pools.at[pool].rate].first_token_s;
     double ttft_s = call->first_s - call->arrive_s + outside_s;
     double e2e_s = finish_s - call->arrive_s + outside_s;
     double queue_s = max_d(call->admit_s - call->arrive_s, 0.0);
@@ -251,15 +254,18 @@ PART void book_latencies(const Plan *plan, State *st, int64_t pool, const Call *
     counters[GOOD] += good_ttft & good_tpot & (e2e_s <= workload->slo_e2e_s);
 }
 
-PART void book_segment(const Plan *plan, State *st, const Replica *replica, const Pool *pool) {
+PART void book_segment(const Plan *plan, State *st, const Replica *replica) {
     st->scalars.at[SEGMENTS]++;
-    int64_t p = replica->pool, batch = replica->batch, prefill = replica->prefill, steps = replica->segment_steps;
-    double context = batch > 0 ? replica->context : 0.0;
-    int64_t total = batch + prefill, width = plan->token_j.size[1], last = width - 1;
-    double step_j = plan->token_j.at[p * width + min_i(total, last)] + (double)max_i(total - last, 0) * pool->token_j_beyond;
-    step_j += pool->sequence_j * (double)batch + pool->kv_j * context + pool->attention_j * replica->attention;
+    int64_t p = replica->pool, rate = replica->rate, batch = replica->batch, prefill = replica->prefill;
+    const Rate *costs = &plan->rates.at[rate];
+    double context = batch > 0 ? replica->context : 0.0, attention = replica->attention;
+    int64_t steps = replica->segment_steps, total = batch + prefill, width = plan->token_j.size[1], last = width - 1;
+    double step_j = plan->token_j.at[rate * width + min_i(total, last)];
+    step_j += (double)max_i(total - last, 0) * costs->token_j_beyond;
+    step_j += costs->sequence_j * (double)batch + costs->attention_j * attention;
     double begin_s = replica->begin_s, end_s = replica->end_s, duration_s = end_s - begin_s, n = (double)steps;
-    double energy_j = pool->static_w * duration_s + n * step_j + pool->kv_j * (double)batch * (0.5 * n * (n - 1.0));
+    double read = n * context + (double)batch * (0.5 * n * (n - 1.0));
+    double energy_j = costs->static_w * duration_s + n * step_j + costs->kv_j * read;
     int64_t first = window_of(plan, begin_s);
     if (first == window_of(plan, end_s)) {
         double *row = window_row(st, p, first);
@@ -269,6 +275,8 @@ PART void book_segment(const Plan *plan, State *st, const Replica *replica, cons
         row[DECODED] += (double)(batch * steps);
         row[PREFILLED] += (double)prefill;
         row[STEPS] += n;
+        row[PAIRS] += attention;
+        row[READ_KV] += read;
     } else {
         spread_wide(plan, st, p, ENERGY_J, begin_s, end_s, energy_j);
         spread_wide(plan, st, p, BUSY_S, begin_s, end_s, duration_s);
@@ -276,6 +284,8 @@ PART void book_segment(const Plan *plan, State *st, const Replica *replica, cons
         spread_wide(plan, st, p, DECODED, begin_s, end_s, (double)(batch * steps));
         spread_wide(plan, st, p, PREFILLED, begin_s, end_s, (double)prefill);
         spread_wide(plan, st, p, STEPS, begin_s, end_s, n);
+        spread_wide(plan, st, p, PAIRS, begin_s, end_s, attention);
+        spread_wide(plan, st, p, READ_KV, begin_s, end_s, read);
     }
 }
 
@@ -296,8 +306,8 @@ PART double steps_s(double first_s, double slope_s, double host_s, int64_t steps
 typedef struct { double slope_s, host_s; } Pace;
 
 SMALL Pace pace_of(const Plan *plan, const Replica *replica) {
-    int64_t p = replica->pool, at = p * plan->kv_s.size[1] + replica->batch;
-    double host_s = plan->host_s.at[at] + plan->pools.at[p].host_prefill_s * (double)replica->prefill;
+    int64_t rate = replica->rate, at = rate * plan->kv_s.size[1] + replica->batch;
+    double host_s = plan->host_s.at[at] + plan->rates.at[rate].host_prefill_s * (double)replica->prefill;
     return (Pace){plan->kv_s.at[at] * (double)replica->batch, host_s};
 }
 
@@ -330,20 +340,22 @@ PART void cut(const Plan *plan, State *st, int64_t r, int64_t tick) {
 
 PART void lay_segment(const Plan *plan, State *st, int64_t r, int64_t tokens, double attention, int64_t admitted) {
     Replica *replica = &st->replicas.at[r];
-    int64_t p = replica->pool, batch = replica->decoding;
-    const Pool *pool = &plan->pools.at[p];
+    int64_t rate = st->pool_rate.at[replica->pool], batch = replica->decoding;
+    const Pool *pool = &plan->pools.at[replica->pool];
+    const Rate *costs = &plan->rates.at[rate];
     double context = batch > 0 ? replica->context : 0.0;
     int64_t total = batch + tokens, width = plan->token_s.size[1], last = width - 1;
-    int64_t by_batch = p * plan->kv_s.size[1] + batch;
-    double kv_s = plan->kv_s.at[by_batch];
-    double first_s = plan->token_s.at[p * width + min_i(total, last)] + (double)max_i(total - last, 0) * pool->token_s_beyond;
-    first_s += plan->sequence_s.at[by_batch] + kv_s * context + pool->attention_s * attention;
+    int64_t by_batch = rate * plan->kv_s.size[1] + batch;
+    double first_s = plan->token_s.at[rate * width + min_i(total, last)];
+    first_s += (double)max_i(total - last, 0) * costs->token_s_beyond;
+    first_s += plan->sequence_s.at[by_batch] + plan->kv_s.at[by_batch] * context + costs->attention_s * attention;
     int64_t steps = 1;
     if (tokens == 0) {
         steps = (st->finishing.at[r * st->finishing.size[1]] >> CALL_BITS) - replica->steps;
         if (!pool->reserve_full)
             steps = min_i(steps, (int64_t)((pool->kv_capacity - replica->kv) / (double)batch) + 1);
     }
+    replica->rate = (int32_t)rate;
     replica->batch = (int32_t)batch;
     replica->prefill = (int32_t)tokens;
     replica->attention = attention;
@@ -351,7 +363,8 @@ PART void lay_segment(const Plan *plan, State *st, int64_t r, int64_t tokens, do
     replica->begin_s = replica->end_s;
     replica->first_s = first_s;
     Pace pace = pace_of(plan, replica);
-    replica->end_s = replica->begin_s + steps_s(first_s, pace.slope_s, pace.host_s, steps) + pool->admit_s * (double)admitted;
+    double steps_end_s = replica->begin_s + steps_s(first_s, pace.slope_s, pace.host_s, steps);
+    replica->end_s = steps_end_s + costs->admit_s * (double)admitted;
     schedule(st, r, key_of(tick_of(replica->end_s), END));
 }
 
@@ -369,7 +382,6 @@ SMALL void end_prefill_with_step(State *st, Replica *replica, int32_t c) {
 
 SMALL int64_t go_on(State *st, Replica *replica, int64_t budget, double *attention) {
     int32_t c = replica->partial;
-    if (c == NONE) return 0;
     const Call *call = &st->calls.at[c];
     int64_t need = call->input + call->done - replica->partial_done, take = min_i(need, budget);
     *attention += (double)take * (replica->partial_done + 0.5 * (double)take);
@@ -456,15 +468,11 @@ PART void begin(const Plan *plan, State *st, int64_t r) {
     const Pool *pool = &plan->pools.at[replica->pool];
     bool preempted = replica->kv > pool->kv_capacity;
     while (replica->kv > pool->kv_capacity) preempt(plan, st, r, replica->end_s);
-    int64_t tokens = 0, admitted = 0;
+    int64_t tokens = 0, admitted = 0, budget = pool->token_budget - replica->decoding;
     double attention = 0.0;
-    bool waiting = replica->queued > 0 && !preempted;
-    if (waiting || replica->partial != NONE) {
-        int64_t budget = pool->token_budget - replica->decoding;
-        tokens = go_on(st, replica, budget, &attention);
-        if (waiting && budget > tokens)
-            tokens += admit(plan, st, replica, pool, budget - tokens, &admitted, &attention);
-    }
+    bool open = replica->queued > 0 && !preempted;
+    if (replica->partial != NONE) tokens = go_on(st, replica, budget, &attention);
+    if (open && budget > tokens) tokens += admit(plan, st, replica, pool, budget - tokens, &admitted, &attention);
     if (replica->decoding == 0 && tokens == 0) schedule(st, r, NEVER);
     else lay_segment(plan, st, r, tokens, attention, admitted);
 }
@@ -502,7 +510,7 @@ SMALL void sort_by_id(State *st, int64_t count) {
     }
 }
 
-SMALL void release(State *st, int32_t c) {
+SMALL void free_call(State *st, int32_t c) {
     st->calls.at[c].next = (int32_t)st->scalars.at[FREE_HEAD];
     st->scalars.at[FREE_HEAD] = c;
 }
@@ -519,7 +527,7 @@ SMALL void complete(const Plan *plan, State *st, int64_t r, int32_t c) {
         book_latencies(plan, st, replica->pool, call, finish_s);
         if (st->scalars.at[LOGGED] < st->log.size[0]) log_call(st, r, call, finish_s);
     }
-    release(st, c);
+    free_call(st, c);
 }
 
 PART void end(const Plan *plan, State *st, int64_t r) {
@@ -528,7 +536,7 @@ PART void end(const Plan *plan, State *st, int64_t r) {
     int64_t steps = replica->segment_steps, ended = 0;
     int64_t *row = st->finishing.at + r * st->finishing.size[1];
     __builtin_prefetch(&st->calls.at[row[0] & CALL_MASK]);
-    book_segment(plan, st, replica, pool);
+    book_segment(plan, st, replica);
     if (replica->batch > 0) replica->steps += steps;
     double emitted = (double)(replica->batch * steps);
     replica->context += emitted;
@@ -575,7 +583,7 @@ PART void arrive(const Plan *plan, State *st, int64_t tick) {
     int32_t c = (int32_t)st->scalars.at[FREE_HEAD];
     Call *call = &st->calls.at[c];
     st->scalars.at[FREE_HEAD] = call->next;
-    call->id = (w << 48) | st->chunk_number.at[i];
+    call->id = name_of(w, st->chunk_number.at[i]);
     call->input = st->chunk_input.at[i];
     call->output = st->chunk_output.at[i];
     stream->head++;
@@ -594,7 +602,7 @@ PART void arrive(const Plan *plan, State *st, int64_t tick) {
     const Pool *pool = &plan->pools.at[replica->pool];
     if (replica->queued >= pool->queue_limit || call->input + call->output > pool->kv_capacity) {
         counters[REJECTED] += call->measured;
-        release(st, c);
+        free_call(st, c);
     } else {
         enqueue(plan, st, r, c, tick);
     }

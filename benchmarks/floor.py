@@ -26,7 +26,8 @@ from benchmarks import fleet
 from benchmarks.report import Table, machine
 from sim.engine import plan as P
 from sim.engine import state as S
-from sim.engine.kernel import clock
+from sim.engine.dataplane import grown
+from sim.engine.kernel import clock, ident
 from sim.engine.kernel.advance import NEED_CALLS, NEED_WINDOWS, REACHED, start
 from sim.engine.kernel.advance import advance as kernel_advance
 from sim.engine.kernel.replica import CALL_BITS
@@ -57,11 +58,19 @@ SIZES = {16: 1_000_000, 128: 1_000_000, 1024: 2_000_000, 4096: 4_000_000}
 _C_TYPES = {"i4": "int32_t", "i8": "int64_t", "u8": "uint64_t", "f8": "double"}
 _RECORDS = {
     "Pool": P.POOL,
+    "Rate": P.RATE,
     "Group": P.GROUP,
     "Length": P.LENGTH,
+    "Amount": P.AMOUNT,
+    "Read": P.READ,
+    "Stage": P.STAGE,
     "Workload": P.WORKLOAD,
     "Replica": S.REPLICA,
     "Call": S.CALL,
+    "Request": S.REQUEST,
+    "RequestStage": S.REQUEST_STAGE,
+    "Node": S.NODE,
+    "Prefix": S.PREFIX,
     "Stream": S.STREAM,
     "Log": S.LOG,
 }
@@ -70,7 +79,7 @@ _STATE_NAMES = (
     *("NONE", "ARRIVED", "COMPLETED", "REJECTED", "INPUT", "OUTPUT", "GOOD", "GOOD_TTFT", "GOOD_TPOT"),
     *("WITH_TPOT", "WORKLOAD_COUNTERS", "TTFT", "TPOT", "E2E", "QUEUE", "LATENCIES", "ENERGY_J", "BUSY_S"),
     *("BATCH_S", "DECODED", "PREFILLED", "WAITING_S", "SYSTEM_S", "STEPS", "PREEMPTED", "RECOMPUTED"),
-    *("WINDOW_COLUMNS", "FREE_HEAD", "LOGGED", "NEXT_STREAM", "NEXT_TICK", "SEGMENTS"),
+    *("PAIRS", "READ_KV", "WINDOW_COLUMNS", "FREE_HEAD", "LOGGED", "NEXT_STREAM", "NEXT_TICK", "SEGMENTS"),
 )
 
 
@@ -107,6 +116,10 @@ def _check(plan: Plan) -> None:
     off = []
     if not np.isin(plan.workloads["process"], (P.POISSON, P.AT_ONCE)).all():
         off.append("an arrival process other than Poisson or all at once")
+    if plan.workloads["stages"].any():
+        off.append("a program")
+    if plan.pools["prefix_block"].any():
+        off.append("a prefix cache")
     if plan.workloads["warp_count"].any():
         off.append("a rate shape")
     if not np.isin(plan.lengths["law"], (P.FIXED, P.TABLE)).all():
@@ -128,7 +141,7 @@ def _header(plan: Plan, state: State) -> str:
     """Text of layout.h: records, the plan, the state, and every constant that `floor.c` uses."""
     lines = ["#define ARRAY(type) struct { type *at; int64_t size[3]; }"]
     for name, dtype in _RECORDS.items():
-        fields = (f"{_c_type(dtype[field])} {field};" for field in dtype.names)
+        fields = (f"{_c_type(dtype[field])} {field};" for field in dtype.names or ())
         lines.append(f"typedef struct {{ {' '.join(fields)} }} {name};")
         lines.append(f'_Static_assert(sizeof({name}) == {dtype.itemsize}, "{name}");')
     for name, arrays in (("Plan", plan), ("State", state)):
@@ -142,6 +155,8 @@ def _header(plan: Plan, state: State) -> str:
             name: getattr(clock, name)
             for name in ("NEVER", "NEVER_TICK", "TICKS_PER_S", "END", "ARRIVE", "BEGIN")
         },
+        **{name: getattr(ident, name) for name in ("PASS_BITS", "NUMBER_BITS")},
+        **{"REACHED": REACHED, "NEED_CALLS": NEED_CALLS, "NEED_WINDOWS": NEED_WINDOWS},
         **{"CALL_BITS": CALL_BITS, "CALL_MASK": (1 << CALL_BITS) - 1, "DRAWS": DRAWS},
         "BUCKETS": histogram.BUCKETS,
         "HISTOGRAM_SHIFT": 52 - histogram.SUB_BITS,
@@ -208,10 +223,7 @@ def run(plan: Plan, step: Advance, log_requests: int = 0) -> tuple[State, float]
     start(plan, state)
     begun_s = time.perf_counter()
     while (outcome := step(plan, state, clock.NEVER_TICK)) != REACHED:
-        if outcome == NEED_CALLS:
-            state = S.with_more_calls(state)
-        elif outcome == NEED_WINDOWS:
-            state = S.with_more_windows(state)
+        state = grown(state, outcome)
     return state, time.perf_counter() - begun_s
 
 
@@ -248,7 +260,8 @@ def compare(plan: Plan, rounds: int = ROUNDS) -> dict[str, float]:
     times_s: list[tuple[float, float]] = []
     worst = 0.0
     in_c = advance_of(plan, S.new_state(plan))
-    run(plan, kernel_advance)  # compiles, and warms the memory
+    first = run(plan, kernel_advance)[0]  # compiles, and warms the memory
+    requests = int(first.counters[:, S.ARRIVED].sum())
     for i in range(rounds):
         order = (kernel_advance, in_c) if i % 2 == 0 else (in_c, kernel_advance)
         runs = {step: run(plan, step) for step in order}
@@ -256,7 +269,6 @@ def compare(plan: Plan, rounds: int = ROUNDS) -> dict[str, float]:
         worst = max(worst, difference(runs[kernel_advance][0], runs[in_c][0]))
         if worst > TOLERANCE:
             raise RuntimeError(f"the C loop and the kernel differ by {worst:.3g}")
-        requests = int(runs[in_c][0].counters[:, S.ARRIVED].sum())
     numba_s, c_s = (statistics.median(column) for column in zip(*times_s, strict=True))
     return {
         "replicas": int(plan.groups["replicas"].sum()),
