@@ -36,8 +36,8 @@ def sold_of(usage: Usage, prices: Prices) -> Sold:
     return Sold(
         usage.span_s,
         usage.requests,
-        usage.input_tokens,
-        usage.output_tokens,
+        usage.sold_input_tokens,
+        usage.sold_output_tokens,
         cached_tokens=usage.cached_tokens,
         start_hour=begin.hour + begin.minute / 60,
     )

@@ -62,8 +62,22 @@ class Usage:
     input_tokens: int
     output_tokens: int
     meter: Meter | None = None
+    user_input_tokens: int | None = None
+    user_output_tokens: int | None = None
+    """What users sent and of the answers that they got, whatever passes it took; None where it is all that was
+    computed."""
     cached_tokens: int = 0
-    """Of the input, what a prefix cache held."""
+    """Of what users sent, what a prefix cache held."""
+
+    @property
+    def sold_input_tokens(self) -> int:
+        """Prompt tokens that users pay for: their own, not what passes read to one another."""
+        return self.input_tokens if self.user_input_tokens is None else self.user_input_tokens
+
+    @property
+    def sold_output_tokens(self) -> int:
+        """Output tokens that users pay for: of the answers."""
+        return self.output_tokens if self.user_output_tokens is None else self.user_output_tokens
 
 
 def usage_of(summary: Mapping[str, Any]) -> Usage:
@@ -77,10 +91,22 @@ def usage_of(summary: Mapping[str, Any]) -> Usage:
         input_tokens=summary["tokens"]["input"],
         output_tokens=summary["tokens"]["output"],
         meter=meter_of(summary) if "site" in summary else None,
-        cached_tokens=sum(
-            stage.get("cached", 0) for w in summary["workloads"] for stage in w.get("stages") or ()
-        ),
+        user_input_tokens=summary["tokens"].get("user_input"),
+        user_output_tokens=summary["tokens"].get("user_output"),
+        cached_tokens=_cached_tokens(summary),
     )
+
+
+def _cached_tokens(summary: Mapping[str, Any]) -> int:
+    """Prompt tokens of plain requests that caches held: what pools found less what passes of programs did.
+
+    What a program's passes share among themselves is no text that a user sent twice, and earns no discount.
+    """
+    if all(w.get("stages") for w in summary["workloads"]):
+        return 0
+    found = sum(pool.get("tokens", {}).get("cached", 0.0) for pool in summary["pools"])
+    of_programs = sum(stage.get("cached", 0) for w in summary["workloads"] for stage in w.get("stages") or ())
+    return max(0, round(found - of_programs))
 
 
 def _pool(pool: Mapping[str, Any]) -> PoolUsage:

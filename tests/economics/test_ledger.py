@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.economics.ledger import SPLIT, YEAR_S, money
+from sim.economics.ledger import SPLIT, YEAR_S, money, sold_of
 from sim.economics.lines import cost_lines
 from sim.economics.prices import Price, Prices
 from sim.economics.split import AXES, NOBODY, entries, sums
@@ -299,4 +299,27 @@ def test_passes_are_read_where_a_summary_counts_them():
         Work("chat", "draft", "big", 70, 30),
         Work("chat", "check", "small", 50, 7),
     )
-    assert (found.cached_tokens, usage_of(SUMMARY).cached_tokens) == (20, 0)
+    assert found.cached_tokens == 0  # shared among the passes of one request: nothing a user sent twice
+
+
+def test_users_pay_for_what_they_sent_and_for_the_answer():
+    """Ten times the tokens computed, the same sold; a result without the users' own sells what was computed."""
+    computed = {"input": 700, "output": 300, "user_input": 70, "user_output": 30}
+    found = usage_of({**SUMMARY, "tokens": computed})
+    assert (found.input_tokens, found.output_tokens) == (700, 300)
+    sold = sold_of(found, prices())
+    assert (sold.input_tokens, sold.output_tokens) == (70, 30)
+    old = sold_of(usage_of(SUMMARY), prices())
+    assert (old.input_tokens, old.output_tokens) == (70, 30)
+
+
+def test_cached_input_sells_cheaper_for_plain_requests_alone():
+    """25 tokens found, 5 of them by passes of a program beside the plain workload."""
+    (pool,) = SUMMARY["pools"]
+    plain = SUMMARY["workloads"][0]
+    stage = {"name": "draft", "passes": 1, "input": 9, "output": 3, "prefilled": 4, "cached": 5}
+    program = {**plain, "name": "research", "stages": [stage]}
+    summary = {**SUMMARY, "pools": [{**pool, "tokens": {"cached": 25.0}}]}
+    assert usage_of({**summary, "workloads": [plain, program]}).cached_tokens == 20
+    assert usage_of({**summary, "workloads": [program]}).cached_tokens == 0
+    assert usage_of(SUMMARY).cached_tokens == 0
