@@ -300,7 +300,9 @@ def test_help_names_every_command():
         assert simulate(name, "--help").exit_code == 0
 
 
-@pytest.mark.parametrize("name", ["quickstart.toml", "azure-code.toml", "site-virginia.toml"])
+@pytest.mark.parametrize(
+    "name", ["quickstart.toml", "azure-code.toml", "site-virginia.toml", "mooncake.toml"]
+)
 def test_scenarios_say_what_they_show(name):
     text = (ROOT / "scenarios" / name).read_text()
     assert text.startswith("# ")
