@@ -20,11 +20,11 @@ from sim.study.sizing_demand import divides, scaled, shortened
 from sim.study.sizing_guess import guess_replicas
 from sim.study.sizing_verdict import (
     ATTAINMENT,
-    TRIALS,
+    REQUESTS,
+    Rule,
     Unreachable,
     Verdict,
     check_reachable,
-    judge,
     meeting_probability,
     try_fleet,
 )
@@ -86,6 +86,7 @@ def size_fleet(
     probability: float = PROBABILITY,
     verify: int = VERIFYING_RUNS,
     cell_replicas: int = CELL_REPLICAS,
+    rule: Rule = REQUESTS,
 ) -> Sized:
     """The fewest replicas with which at least `attainment` of the requests of every workload meet its targets,
     and no backlog grows, at the busiest hour of the scenario.
@@ -94,23 +95,23 @@ def size_fleet(
     models are sized one by one. verify: runs with fresh seeds; the fleet grows until a further run would meet the
     targets with `probability` (0 runs: the search's own answer stands, probability nan).
     cell_replicas: from about how many on a fleet is divided into cells behind routers of their own, where the demand
-    can be (Poisson and users).
+    can be (Poisson and users).  rule: what must meet the targets, by default whole requests.
     Raises Unreachable where even a request alone misses its targets, ScenarioError where a model does not fit.
     """
-    search = _Search(scenario, attainment, cell_replicas)
-    check_reachable(scenario, attainment)
+    search = _Search(scenario, attainment, cell_replicas, rule)
+    check_reachable(scenario, attainment, rule)
     cells, sizes = search.smallest()
     if not verify:
         cell = search.fleet(sizes)
-        result = run(shortened(cell, TRIALS[1]), threads=1)
-        found = (result,), (judge(result.summary, attainment),), math.nan
+        result = run(shortened(cell, rule.trials[1]), threads=1)
+        found = (result,), (rule.judge(result.summary, attainment),), math.nan
         return Sized(_whole(scenario, cell, cells), cell, cells, *found, search.evaluations + 1)
     sure = 0.0
     for _ in range(MOST_GROWTHS):
         cell = search.fleet(sizes)
         results = verifying_runs(cell, verify)
         search.evaluations += verify
-        verdicts = tuple(judge(r.summary, attainment) for r in results)
+        verdicts = tuple(rule.judge(r.summary, attainment) for r in results)
         sure = meeting_probability(verdicts, attainment)
         if sure >= probability:
             return Sized(
@@ -136,8 +137,8 @@ def verifying_runs(scenario: Scenario, count: int = VERIFYING_RUNS) -> tuple[Res
 class _Search:
     """The search over fleets of one scenario: replicas by model, of one cell where cells are alike."""
 
-    def __init__(self, scenario: Scenario, attainment: float, cell_replicas: int):
-        self.cell_replicas = cell_replicas
+    def __init__(self, scenario: Scenario, attainment: float, cell_replicas: int, rule: Rule):
+        self.cell_replicas, self.rule = cell_replicas, rule
         self.scenario, self.attainment, self.evaluations = scenario, attainment, 1
         self.known: dict[tuple[int, ...], Verdict] = {}
         self.cell = scenario
@@ -192,7 +193,7 @@ class _Search:
 
     def _meets(self, sizes: tuple[int, ...]) -> bool:
         if sizes not in self.known:
-            self.known[sizes] = try_fleet(self.fleet(sizes), self.attainment, self.count)
+            self.known[sizes] = try_fleet(self.fleet(sizes), self.attainment, self.count, self.rule)
         return self.known[sizes].met
 
     def _joint(self, base: list[float]) -> tuple[int, ...]:

@@ -141,18 +141,33 @@ def shortened(scenario: Scenario, requests: int) -> Scenario:
 
 def settling_s(scenario: Scenario) -> float:
     """Time [s] after which an empty fleet's batches have filled: a few answers of mean length, as slow as allowed."""
-    return SETTLING * max(_answer_s(w) for w in scenario.workloads)
+    return SETTLING * max(_answer_s(w, scenario) for w in scenario.workloads)
 
 
-def _answer_s(workload: Workload) -> float:
+def serial(workload: Workload, scenario: Scenario) -> tuple[float, float]:
+    """Tokens that a request of `workload` emits one after another in the mean, calls side by side counting as one,
+    and the time of its tools [s]; lengths that stand in a trace count as 256."""
     from sim.metrics.moments import length_moments
+    from sim.workload.expected import expected
+    from sim.workload.programs import program_of
 
     moments = length_moments(workload, {})
-    tokens = moments.output if moments is not None else 256.0
+    prompt, answer = (moments.input, moments.output) if moments is not None else (256.0, 256.0)
+    program = program_of(workload, scenario)
+    if program.is_plain:
+        return answer, 0.0
+    stages = expected(program, prompt, answer).stages
+    tokens = sum(s.executions * s.output_tokens / s.passes for s in stages if s.passes > 0)
+    waits_s = sum(s.executions * p.tool.delay_s for s, p in zip(stages, program.stages, strict=True))
+    return tokens, waits_s
+
+
+def _answer_s(workload: Workload, scenario: Scenario) -> float:
+    tokens, waits_s = serial(workload, scenario)
     slo = workload.slo
     each = slo.tpot_s if slo.tpot_s is not None else FALLBACK_TPOT_S
     longest = slo.e2e_s if slo.e2e_s is not None else math.inf
-    return max(1.0, min(tokens * each, longest) + (slo.ttft_s or 0.0))
+    return max(1.0, min(tokens * each + waits_s, longest) + (slo.ttft_s or 0.0))
 
 
 def lone(scenario: Scenario) -> Scenario:

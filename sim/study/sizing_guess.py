@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sim.cost.types import StepCost
@@ -10,9 +11,12 @@ from sim.metrics.moments import Moments, length_moments, mixture
 from sim.run import step_costs
 from sim.scenario.pool import Pool, Scheduler
 from sim.scenario.schema import Scenario
-from sim.scenario.workload import Slo
+from sim.scenario.workload import Slo, Workload
 from sim.study.sizing_demand import peak_rate_per_s
 from sim.workload.demand import read_traces
+from sim.workload.expected import expected
+from sim.workload.programs import program_of
+from sim.workload.trace import Trace
 
 FULLNESS = 0.85
 """Of what a replica could serve at its targets does a demand with its ups and downs take."""
@@ -34,17 +38,46 @@ def guess_replicas(scenario: Scenario) -> dict[str, float]:
     costs = step_costs(scenario, traces)
     found = {}
     for model in dict.fromkeys(p.model for p in scenario.pools):
-        asking = [w for w in scenario.workloads if w.model == model]
-        rates = [peak_rate_per_s(w, scenario.duration_s) for w in asking]
-        moments = [length_moments(w, traces) for w in asking]
-        known = [(m, r) for m, r in zip(moments, rates, strict=True) if m is not None and r is not None]
-        if not known or len(known) < len(asking):
+        asked = [_calls(w, scenario, traces, model) for w in scenario.workloads]
+        calls = [c for part in asked if part is not None for c in part]
+        if not calls or None in asked:
             continue
-        lengths = mixture([m for m, _ in known], [r for _, r in known])
+        lengths = mixture([c.lengths for c in calls], [c.rate_per_s for c in calls])
         serving = [(p, c) for p, c in zip(scenario.pools, costs, strict=True) if p.model == model]
-        each = _mean_rate(serving, lengths, [w.slo for w in asking])
+        each = _mean_rate(serving, lengths, [c.slo for c in calls])
         if each is not None:
-            found[model] = sum(r for _, r in known) / (FULLNESS * each)
+            found[model] = sum(c.rate_per_s for c in calls) / (FULLNESS * each)
+    return found
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """Calls of one stage of a workload: their lengths, how many a second, and the targets they have."""
+
+    lengths: Moments
+    rate_per_s: float
+    slo: Slo
+
+
+def _calls(
+    workload: Workload, scenario: Scenario, traces: Mapping[str, Trace], model: str
+) -> list[_Calls] | None:
+    """What `workload` asks of `model` in its busiest hour, without prefix cache; None where its rate or lengths are
+    not known. Calls of a program are as long as expected in the mean."""
+    program = program_of(workload, scenario)
+    if all(stage.model != model for stage in program.stages):
+        return []
+    lengths, rate = length_moments(workload, traces), peak_rate_per_s(workload, scenario.duration_s)
+    if lengths is None or rate is None:
+        return None
+    if program.is_plain:
+        return [_Calls(lengths, rate, workload.slo)]
+    found = []
+    for stage in expected(program, lengths.input, lengths.output).stages:
+        if stage.model == model and stage.passes > 0:
+            read, emitted = stage.input_tokens / stage.passes, stage.output_tokens / stage.passes
+            moments = Moments(read, emitted, emitted**2, read * emitted)
+            found.append(_Calls(moments, rate * stage.passes, workload.slo))
     return found
 
 

@@ -60,12 +60,43 @@ def judge(summary: Mapping[str, Any], attainment: float = ATTAINMENT) -> Verdict
     return Verdict(met, worst, growing, summary["requests"]["arrived"])
 
 
-def try_fleet(scenario: Scenario, attainment: float, seen: Callable[[], None]) -> Verdict:
+def judge_passes(summary: Mapping[str, Any], attainment: float = ATTAINMENT) -> Verdict:
+    """Whether passes met the TTFT and TPOT targets, as an operator sees them who serves passes; of plain requests,
+    requests. The share is of all passes of a workload, rejected ones included."""
+    whole = judge(summary, attainment)
+    shares = [_good_passes(w) if w["stages"] else w["slo"]["attainment"] for w in summary["workloads"]]
+    known = [s for s in shares if s is not None]
+    worst = min(known) if known else None
+    return Verdict(
+        not whole.growing and (worst is None or worst >= attainment), worst, whole.growing, whole.requests
+    )
+
+
+def _good_passes(workload: Mapping[str, Any]) -> float | None:
+    tried = sum(s["passes"] + s["rejected"] for s in workload["stages"])
+    return sum((s["good"] or 0.0) * s["passes"] for s in workload["stages"]) / tried if tried else None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a run is judged, and how many requests trials have, the first that decides being the last."""
+
+    judge: Callable[[Mapping[str, Any], float], Verdict]
+    trials: tuple[int, ...]
+
+
+REQUESTS = Rule(judge, TRIALS)
+"""Users' targets: of whole requests, whatever passes they take."""
+
+
+def try_fleet(
+    scenario: Scenario, attainment: float, seen: Callable[[], None], rule: Rule = REQUESTS
+) -> Verdict:
     """Judge a fleet by runs that grow until the answer is clear; `seen` is called at each."""
     verdict = None
-    for requests in TRIALS:
+    for requests in rule.trials:
         made = shortened(scenario, requests)
-        verdict = judge(run(made, threads=1).summary, attainment)
+        verdict = rule.judge(run(made, threads=1).summary, attainment)
         seen()
         if verdict.growing or verdict.attainment is None or made is scenario:
             break
@@ -76,15 +107,20 @@ def try_fleet(scenario: Scenario, attainment: float, seen: Callable[[], None]) -
     return verdict
 
 
-def check_reachable(scenario: Scenario, attainment: float) -> None:
+def check_reachable(scenario: Scenario, attainment: float, rule: Rule = REQUESTS) -> None:
     """A request alone is the best case: raises Unreachable where it misses its targets too often (one run)."""
     aimed = [w for w in scenario.workloads if any((w.slo.ttft_s, w.slo.tpot_s, w.slo.e2e_s))]
     if not aimed:
         return
     summary = run(lone(scenario), threads=1).summary
-    verdict = judge(summary, attainment)
+    verdict = rule.judge(summary, attainment)
     if verdict.attainment is not None and verdict.attainment < attainment:
-        raise Unreachable(_unreachable(summary, attainment))
+        share = 100 * verdict.attainment
+        raise Unreachable(
+            _unreachable(summary, attainment)
+            if rule is REQUESTS
+            else Fault("slo", f"{share:.3g} % of the passes of a request alone on a replica meet its targets")
+        )
 
 
 def _unreachable(summary: Mapping[str, Any], attainment: float) -> list[Fault]:
