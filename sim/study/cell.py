@@ -87,8 +87,6 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
     """One replica of step cost `cost`, and the share of the protocol's load that falls to it."""
     pools = np.zeros(1, P.POOL)
     pool = pools[0]
-    for name in set(P.POOL.names or ()) & set(StepCost.__dataclass_fields__):
-        pool[name] = getattr(cost, name)
     pool["replicas"] = 1
     pool["scheduler"] = _SCHEDULER[protocol.scheduler]
     pool["max_batch"] = len(cost.kv_s) - 1
@@ -102,11 +100,18 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
         sequence_s = sequence_s + cost.kv_s * np.arange(len(cost.kv_s)) * protocol.input_len
     groups = np.zeros(1, P.GROUP)
     groups["replicas"] = 1
+    rates = np.zeros(1, P.RATE)
+    for name in P.RATE.names or ():
+        rates[name] = getattr(cost, name)
     return Plan(
         pools=pools,
+        rates=rates,
         groups=groups,
         workloads=_workload(protocol),
         lengths=_lengths(protocol),
+        stages=np.zeros(0, P.STAGE),
+        reads=np.zeros(0, P.READ),
+        amounts=np.zeros(0, P.AMOUNT),
         token_s=cost.token_s[None],
         sequence_s=sequence_s[None],
         kv_s=cost.kv_s[None],
@@ -118,7 +123,11 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
         trace_s=_EMPTY,
         trace_input=_NO_ROWS,
         trace_output=_NO_ROWS,
+        block_first=np.zeros(1, np.int64),
+        blocks=np.zeros(0, np.uint64),
         warp=_EMPTY,
+        most_calls=1,
+        most_nodes=0,
         cell=0,
         cells=1,
         duration_tick=round(_LONG_S * 2**30) // 4,
