@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from tests.engine.setups import MODELS, cost, plans, scenario
 from tests.samples import ROOT
 
 ENGINES = pytest.mark.parametrize("engine", ["kernel", "simpy"])
-STEP = {"token_s": 0.0, "kv_s": 0.0, "attention_s": 0.0, "host_s": 0.0, "floor_s": 1 / 64}
+STEP: dict[str, Any] = {"token_s": 0.0, "kv_s": 0.0, "attention_s": 0.0, "host_s": 0.0, "floor_s": 1 / 64}
 APART_S = 2.0
 APART = {"process": "deterministic", "rate_per_s": 1 / APART_S}
 """None runs beside another."""
