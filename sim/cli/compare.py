@@ -1,4 +1,4 @@
-"""`simulate compare`: accelerators under one demand, or scenarios side by side."""
+"""`simulate compare`: accelerators or techniques under one demand, or scenarios side by side."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ from sim.errors import Fault, UserError
     help="Serve the demand of one scenario with each of these: the deployment is found, the fleet sized to meet the "
     "targets; then all at equal count.",
 )
+@click.option(
+    "--techniques",
+    metavar="NAME[:PARAMETER=VALUE],...",
+    help="Answer the same users and prompts of one scenario under each of these techniques, and plainly: what each "
+    "multiplies, with little demand, saturated and with the fleet resized, with and without prefix cache.",
+)
 @click.option("--base", metavar="NAME", help="What ratios are to. Default: the first that meets the targets.")
 @click.option(
     "--attainment",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.99,
     show_default=True,
-    help="Share of the requests that must meet their targets.",
+    help="Share of the requests (with --techniques: of the passes) that must meet their targets.",
 )
 @click.option(
     "--replications",
@@ -43,6 +49,7 @@ from sim.errors import Fault, UserError
 def compare_command(
     scenarios: tuple[str, ...],
     accelerators: str | None,
+    techniques: str | None,
     base: str | None,
     attainment: float,
     replications: int,
@@ -51,8 +58,11 @@ def compare_command(
     changes: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Compare accelerators under the demand of one scenario, or several scenarios as they stand."""
-    if accelerators is not None:
+    """Compare accelerators or techniques under the demand of one scenario, or several scenarios as they stand."""
+    if techniques is not None:
+        unused = {"--accelerators": accelerators, "--base": base, "--measured": measured}
+        report = _techniques(scenarios, techniques, attainment, changes, unused)
+    elif accelerators is not None:
         report = _accelerators(scenarios, accelerators, base, attainment, changes)
         if measured is not None:
             from sim.report.compare_measured import measured_ratios
@@ -61,15 +71,49 @@ def compare_command(
     else:
         report = _scenarios(scenarios, replications, changes)
     if out is not None:
-        from sim.report.compare_files import write_compare
+        _write(report, Path(out))
+    click.echo(json_text(report) if as_json else _text(report))
 
-        write_compare(report, Path(out))
-    if as_json:
-        click.echo(json_text(report))
-        return
-    from sim.report.compare import render
 
-    click.echo(render(report))
+def _write(report: dict[str, Any], place: Path) -> None:
+    if report["mode"] == "techniques":
+        from sim.report.techniques_files import write_techniques as write
+    else:
+        from sim.report.compare_files import write_compare as write
+    write(report, place)
+
+
+def _text(report: dict[str, Any]) -> str:
+    if report["mode"] == "techniques":
+        from sim.report.techniques import render
+    else:
+        from sim.report.compare import render
+    return render(report)
+
+
+def _techniques(
+    scenarios: tuple[str, ...],
+    names: str,
+    attainment: float,
+    changes: tuple[str, ...],
+    unused: dict[str, str | None],
+) -> dict[str, Any]:
+    path, *others = scenarios
+    if others:
+        raise UserError(Fault("--techniques", "compares them under one scenario", "name one file"))
+    for option, value in unused.items():
+        if value is not None:
+            raise UserError(
+                Fault(option, "does not go with --techniques", "ask for them one after the other")
+            )
+    asked = [n.strip() for n in names.split(",") if n.strip()]
+    if not asked:
+        raise UserError(Fault("--techniques", "names none", "for example --techniques debate,guardrail"))
+    from sim.study.techniques import compare_techniques
+
+    loaded = load_scenario(path, changes)
+    with faults_of(path):
+        return compare_techniques(loaded, asked, attainment=attainment)
 
 
 def _accelerators(

@@ -21,6 +21,7 @@ from sim.study.sizing_guess import guess_replicas
 from sim.study.sizing_verdict import (
     ATTAINMENT,
     REQUESTS,
+    VERIFYING_REQUESTS,
     Rule,
     Unreachable,
     Verdict,
@@ -33,7 +34,6 @@ PROBABILITY = 0.9
 """That a fresh run meets the targets: the fleet grows until it is reached."""
 CELL_REPLICAS = 128
 """Replicas behind one router in a large fleet; a cell of this size stands for all, which are alike."""
-VERIFYING_REQUESTS = 60_000
 VERIFYING_RUNS = 5
 MOST_REPLICAS = 1_000_000
 MOST_GROWTHS = 40
@@ -109,7 +109,7 @@ def size_fleet(
     sure = 0.0
     for _ in range(MOST_GROWTHS):
         cell = search.fleet(sizes)
-        results = verifying_runs(cell, verify)
+        results = verifying_runs(cell, verify, rule.verifying)
         search.evaluations += verify
         verdicts = tuple(rule.judge(r.summary, attainment) for r in results)
         sure = meeting_probability(verdicts, attainment)
@@ -127,9 +127,11 @@ def size_fleet(
     )
 
 
-def verifying_runs(scenario: Scenario, count: int = VERIFYING_RUNS) -> tuple[Result, ...]:
+def verifying_runs(
+    scenario: Scenario, count: int = VERIFYING_RUNS, requests: int = VERIFYING_REQUESTS
+) -> tuple[Result, ...]:
     """Longer runs of the scenario's busiest hour with `count` fresh seeds."""
-    base = shortened(scenario, VERIFYING_REQUESTS)
+    base = shortened(scenario, requests)
     seeds = fresh_seeds(scenario.seed, count)
     return tuple(run(base.model_copy(update={"seed": s}), threads=1) for s in seeds)
 

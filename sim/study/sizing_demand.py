@@ -162,6 +162,13 @@ def serial(workload: Workload, scenario: Scenario) -> tuple[float, float]:
     return tokens, waits_s
 
 
+def _widest(workload: Workload, scenario: Scenario) -> int:
+    """The most calls of a stage of `workload` that a request of any length may have side by side."""
+    from sim.workload.programs import program_of
+
+    return max(stage.calls.most for stage in program_of(workload, scenario).stages)
+
+
 def _answer_s(workload: Workload, scenario: Scenario) -> float:
     tokens, waits_s = serial(workload, scenario)
     slo = workload.slo
@@ -171,11 +178,15 @@ def _answer_s(workload: Workload, scenario: Scenario) -> float:
 
 
 def lone(scenario: Scenario) -> Scenario:
-    """One client of each workload on replicas of their own: what a request sees that shares with nobody."""
+    """One client of each workload on replicas of their own: what a request sees that shares with nobody.
+
+    Calls side by side have a replica each, unless the router keeps a request's passes on one.
+    """
+    wide = 1 if scenario.router == "session" else max(_widest(w, scenario) for w in scenario.workloads)
     workloads = tuple(
         w.model_copy(update={"arrivals": _ALONE, "lengths": _own_lengths(w)}) for w in scenario.workloads
     )
-    pools = tuple(p.model_copy(update={"replicas": len(workloads)}) for p in scenario.pools)
+    pools = tuple(p.model_copy(update={"replicas": wide * len(workloads)}) for p in scenario.pools)
     return scenario.model_copy(
         update={
             "workloads": workloads,

@@ -82,10 +82,12 @@ def _calls(
 
 
 def _mean_rate(serving: list[tuple[Pool, StepCost]], lengths: Moments, slos: list[Slo]) -> float | None:
-    """Requests per second of a replica at the targets, over pools in their proportion."""
+    """Requests per second of a replica, over pools in their proportion: at the targets, or at its most where a step
+    of one sequence is too slow already (so short answers that each step computes a prompt)."""
     total = 0.0
     for pool, cost in serving:
         held = held_at_target(cost, pool.scheduler, lengths, tightest_tpot_s(slos))
+        held = held or held_at_target(cost, pool.scheduler, lengths, None)
         if held is None:
             return None
         total += held.requests_per_s * pool.replicas

@@ -16,6 +16,7 @@ from sim.study.sizing_demand import lone, shortened
 ATTAINMENT = 0.99
 TRIALS = (6_000, 24_000, 96_000)
 """Requests of a trial, the first that decides it."""
+VERIFYING_REQUESTS = 60_000
 CLEAR = 3.0
 """Standard errors between a trial's attainment and the target that decide it."""
 CLUSTERED = 2.0
@@ -79,13 +80,15 @@ def _good_passes(workload: Mapping[str, Any]) -> float | None:
 
 @dataclass(frozen=True)
 class Rule:
-    """How a run is judged, and how many requests trials have, the first that decides being the last."""
+    """How a run is judged; how many requests trials have, the first that decides being the last; and how many the
+    runs have that verify the answer."""
 
     judge: Callable[[Mapping[str, Any], float], Verdict]
     trials: tuple[int, ...]
+    verifying: int
 
 
-REQUESTS = Rule(judge, TRIALS)
+REQUESTS = Rule(judge, TRIALS, VERIFYING_REQUESTS)
 """Users' targets: of whole requests, whatever passes they take."""
 
 
