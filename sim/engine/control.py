@@ -7,7 +7,7 @@ cell advances on its own, so cells run in threads and the result does not depend
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import simpy
@@ -42,17 +42,27 @@ def run_plans(
         return merge([run_reference(plan, log_requests=log_requests, progress=progress) for plan in plans])
     cells = [Cell(plan, log_requests) for plan in plans]
     workers = min(len(cells), threads or os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
-
-        def advance_all(tick: int) -> None:
-            list(pool.map(lambda cell: cell.advance(tick), cells))
-
-        env = simpy.Environment()
-        env.process(_report(env, cells, plans[0].duration_tick / TICKS_PER_S / REPORTS, progress))
-        while env.peek() != float("inf"):
-            advance_all(round(env.peek() * TICKS_PER_S))
-            env.step()
+    every_s = plans[0].duration_tick / TICKS_PER_S / REPORTS
+    if workers == 1:  # handing a short stretch to another thread costs more than the stretch
+        _drive(cells, every_s, progress, map)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            _drive(cells, every_s, progress, pool.map)
     return merge([cell.books() for cell in cells])
+
+
+def _drive(cells: Sequence[Cell], every_s: float, progress: Progress, each: Callable[..., Iterable]) -> None:
+    """Bring all cells up to one control event after the other; `each` is `map`, or a pool's.
+
+    An interrupt is answered between two events at the latest: they lie `every_s` of simulated time apart.
+    """
+    env = simpy.Environment()
+    env.process(_report(env, cells, every_s, progress))
+    while env.peek() != float("inf"):
+        tick = round(env.peek() * TICKS_PER_S)
+        for _ in each(lambda cell, until=tick: cell.advance(until), cells):
+            pass  # a fault in a thread is raised here
+        env.step()
 
 
 def _report(
