@@ -11,10 +11,10 @@ from sim.cost.step import step_cost
 from sim.cost.types import StepCost
 from sim.engine import state as S
 from sim.engine.build import build_plans
-from sim.workload.program import plain
 from sim.engine.control import run_plans
 from sim.engine.plan import Plan
 from sim.scenario.schema import Scenario
+from sim.workload.program import plain
 
 MODEL, ACCELERATOR = "Llama-3.1-70B", "H100-SXM-80GB"
 MAX_BATCH, TOKEN_BUDGET = 256, 2048

@@ -87,11 +87,23 @@ def measure(requests: int, technique: str, cache: bool) -> dict:
 def main(requests: float = 1e6) -> None:
     measure(1000, "chain-of-verification", True)  # compile, or load what is compiled
     rows = []
-    for technique, cache in (("none", False), ("chain-of-verification", False), ("chain-of-verification", True)):
+    for technique, cache in (
+        ("none", False),
+        ("chain-of-verification", False),
+        ("chain-of-verification", True),
+    ):
         rows.append(measure(int(requests), technique, cache))
         print(rows[-1], flush=True)
     table = Table(
-        "technique", "prefix cache", "requests", "passes", "wall s", "passes/s", "ns of a core per pass", "busy", "hits"
+        "technique",
+        "prefix cache",
+        "requests",
+        "passes",
+        "wall s",
+        "passes/s",
+        "ns of a core per pass",
+        "busy",
+        "hits",
     )
     for row in rows:
         table.add(

@@ -40,7 +40,13 @@ def test_a_trace_has_its_own_moments(tmp_path):
     path.write_text("arrival_s,input_tokens,output_tokens\n0,10,1\n1,30,3\n")
     arrivals = {"process": "trace", "path": str(path)}
     workload = scenario([{"arrivals": arrivals, "lengths": "trace"}]).workloads[0]
-    trace = Trace(np.array([0.0, 1.0]), np.array([10, 30]), np.array([1, 3]), np.zeros(3, np.int64), np.zeros(0, np.uint64))
+    trace = Trace(
+        np.array([0.0, 1.0]),
+        np.array([10, 30]),
+        np.array([1, 3]),
+        np.zeros(3, np.int64),
+        np.zeros(0, np.uint64),
+    )
     assert length_moments(workload, {str(path): trace}) == Moments(20, 2, 5, 50)
     assert length_moments(workload, {}) is None
 

@@ -18,8 +18,8 @@ BURST = """Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
 5,ChatGPT,472,18,490,log
 45,GPT-4,1087,230,1317,log
 """
-MOONCAKE = """{"timestamp": 0, "input_length": 6758, "output_length": 500, "hash_ids": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]}
-{"timestamp": 1500, "input_length": 7319, "output_length": 490, "hash_ids": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15]}
+MOONCAKE = """{"timestamp": 0, "input_length": 6758, "output_length": 500, "hash_ids": [0, 1, 2, 3, 4, 12, 13]}
+{"timestamp": 1500, "input_length": 7319, "output_length": 490, "hash_ids": [0, 1, 2, 3, 4, 14, 15]}
 """
 PLAIN = "arrival_s,input_tokens,output_tokens\n3.0,10,2\n1.0,20,0\n"
 
