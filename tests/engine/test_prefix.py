@@ -12,7 +12,7 @@ import pytest
 from sim.engine import state as S
 from sim.engine.control import run_plans
 from sim.scenario import load
-from sim.study.cache_curve import ideal
+from sim.study.cache_curve import ideal, lru
 from sim.workload.program import Amount, Program, Read, Repeat, Stage, Tool
 from sim.workload.trace import read_trace
 from tests.engine.setups import MODELS, cost, plans, scenario
@@ -321,14 +321,16 @@ TRACE = os.environ.get("DATACENTER_SIM_MOONCAKE", "")
 def test_mooncakes_trace_comes_to_its_ideal_and_falls_as_the_cache_shrinks():
     from sim.run import run as simulate
 
-    limit = ideal(read_trace(TRACE))
+    trace = read_trace(TRACE)
+    limit = ideal(trace)
     assert limit.block_rate == pytest.approx(0.64, abs=0.005)
     rates = []
     for share in (0.9, 0.3, 0.1, 0.03):
         changes = [f"workload.0.arrivals.path={TRACE}", f"pool.0.memory_fraction={share}"]
-        rates.append(
-            simulate(load(ROOT / "scenarios" / "mooncake.toml", changes)).summary["prefix_cache"]["hit_rate"]
-        )
+        summary = simulate(load(ROOT / "scenarios" / "mooncake.toml", changes)).summary
+        rates.append(summary["prefix_cache"]["hit_rate"])
+        alone = lru(trace, summary["pools"][0]["kv"]["capacity_tokens"])
+        assert alone.token_rate - 0.01 < rates[-1] <= limit.token_rate
     assert rates[0] == pytest.approx(limit.token_rate, abs=0.001)
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] < 0.2
