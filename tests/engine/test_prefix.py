@@ -69,6 +69,15 @@ def test_samples_of_one_prompt_compute_it_once(engine, block, hit):
 
 
 @ENGINES
+def test_nobody_reads_a_prompt_before_it_is_computed(engine):
+    # 5,000 tokens in steps of 2,048: the samples get their first tokens together, at the end of the third step
+    samples = Program("samples", (one("sample", calls=Amount(constant=5)),))
+    metrics = run(engine, samples, lengths={"kind": "fixed", "input": 5000, "output": 20})
+    assert metrics.passes["first_s"].tolist() == [3 * STEP["floor_s"]] * 5
+    assert column(metrics, S.PREFILLED) == 5000 + 4
+
+
+@ENGINES
 def test_without_a_cache_every_sample_computes_its_prompt(engine):
     samples = Program("samples", (one("sample", calls=Amount(constant=5)),))
     metrics = run(engine, samples, {})
