@@ -31,6 +31,7 @@ def plot(report: Report, path: Path) -> None:
     rates = [100 * r["hit_rate"] for r in room]
     for key, label in (("ttft_p50_s", "p50"), ("ttft_mean_s", "mean"), ("ttft_p99_s", "p99")):
         axes[1].semilogy(rates, [r[key] for r in room], "o-", ms=4, label=label)
+    axes[1].yaxis.set_major_formatter("{x:g}")
     axes[1].set_xlabel("hit rate, % of prompt tokens")
     axes[1].set_ylabel("TTFT [s]")
     axes[1].set_title("One deployment at the recorded load", fontsize=10)
@@ -76,6 +77,7 @@ def _hit_rates(report: Report, axis: Any) -> None:
     top = 100 * report["ideal"]["token_rate"]
     axis.axhline(top, color="k", lw=0.8, ls=":")
     axis.text(tokens[0], top + 0.8, f"what the file allows: {top:.1f} % of tokens", fontsize=8)
+    axis.xaxis.set_major_formatter("{x:g}")
     axis.set_ylim(0, top + 8)
     axis.set_xlabel("KV room of a replica, million tokens")
     axis.set_ylabel("hit rate, % of prompt tokens")
