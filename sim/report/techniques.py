@@ -68,8 +68,8 @@ def _waits(rows: list[Report]) -> RenderableType:
         (
             "technique",
             "cache",
-            *("little demand", "", ""),
-            *("fleet resized", "", ""),
+            *("little demand: mean", "p50", "p99"),
+            *("resized: mean", "p50", "p99"),
             *("accelerators", "hit rate"),
         ),
         (
@@ -140,20 +140,23 @@ def _prices(rows: list[Report]) -> Iterator[RenderableType | str]:
         (
             (
                 r["technique"],
-                f"{e['benchmark']}: {e['metric']}"[:64],
+                f"{e['benchmark']}: {e['metric']}"[:56],
                 f"{e['before']:g}",
                 f"{e['after']:g}",
                 f"{1000 * e['extra_usd_per_request']:.3g}",
                 number(e["usd_per_error_avoided"])
                 if e["usd_per_error_avoided"] is not None
-                else f"reported with {e['reported_with']}",
+                else f"(with {e['reported_with']})",
                 e["confidence"],
             )
             for r, e in found
         ),
         words=2,
     )
-    yield "These do not compare with each other: benchmarks, models and years differ; an error is an answer or a fact."
+    yield (
+        "Extra dollars over plain requests. These do not compare with each other: benchmarks, models and years differ; "
+        "an error is an answer or a fact."
+    )
 
 
 def _notes(report: Report) -> Iterator[str]:

@@ -46,8 +46,9 @@ def plot(report: Report, path: Path) -> None:
         axis.set_title(f"{'with' if cache else 'without'} prefix cache", fontsize=11)
         axis.set_yticks(range(len(first)), [r["technique"] for r in first], fontsize=9)
         axis.set_xlabel("times plain requests", fontsize=9)
-        axis.axvline(10, color="k", lw=0.8, ls="--")
-        axis.axvline(1.1, color="k", lw=0.8, ls=":")
+        axis.axvline(10, color="k", lw=0.8, ls="--", zorder=0)
+        axis.axvline(1.1, color="k", lw=0.8, ls=":", zorder=0)
+        axis.set_ylim(-0.6, len(first) - 0.4)
     axes[0].invert_yaxis()
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncol=4, fontsize=9, frameon=False)
@@ -74,7 +75,11 @@ def _bars(axis: Any, rows: list[Report]) -> None:
         axis.barh(places, [v or 0 for v in values], 0.18, color=_COLOURS[key], label=label)
         for place, v in zip(places, values, strict=True):
             text = "none meets the targets" if v is None else f"{v:.3g}"
-            axis.text((v or 1) * 1.04, place, text, va="center", fontsize=6.5)
+            box = {"facecolor": "w", "edgecolor": "none", "pad": 0.4, "alpha": 0.9}
+            axis.text((v or 1) * 1.04, place, text, va="center", fontsize=6.5, bbox=box)
     axis.set_xscale("log")
-    axis.set_xlim(0.9, 400)
+    most = max((v for _, _, value in series for r in rows if (v := value(r["ratio_to_base"]))), default=10.0)
+    axis.set_xticks([1, 3, 10, 30, 100, 300], ["1", "3", "10", "30", "100", "300"])
+    axis.minorticks_off()
+    axis.set_xlim(0.9, max(30.0, 2.2 * most))
     axis.tick_params(axis="x", labelsize=8)

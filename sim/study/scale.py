@@ -43,7 +43,7 @@ from sim.study.scale_economies import (
 from sim.study.scale_history import history
 from sim.study.sizing import Sized, size_fleet
 from sim.study.sizing_demand import DAY_S, rate_per_s, scaled
-from sim.study.sizing_verdict import ATTAINMENT, judge
+from sim.study.sizing_verdict import ATTAINMENT, REQUESTS, Rule
 
 CELL_REPLICAS = 64
 KNEE = 1.5
@@ -53,9 +53,10 @@ KNEE = 1.5
 @dataclass(frozen=True)
 class Size:
     """One size: its users, its fleet (one cell of `sized.cells`), a day of it, the same with a spare server in every
-    cell, and the fleet with cached prompts and its day (None where that economy is off)."""
+    cell, and the fleet with cached prompts and its day (None where that economy is off). rule: that the fleet meets."""
 
     users: float
+    rule: Rule
     demand: Scenario
     sized: Sized
     day: Result
@@ -75,17 +76,18 @@ def scale(
     service: conventional.Service | None = None,
     attainment: float = ATTAINMENT,
     full_hour: bool = False,
+    rule: Rule = REQUESTS,
 ) -> dict[str, Any]:
     """The study as plain data: `rows` by size, `elasticity` of the kinds (i) and (ii), history apart.
 
     users: sizes in rising order.  economies: those counted in the planned cost.  full_hour: also simulate the busiest
-    hour of the largest size request by request, every cell of it.
+    hour of the largest size request by request, every cell of it.  rule: what must meet the targets.
     Raises Unreachable where the targets cannot be met, ScenarioError where demand does not grow with users.
     """
     begun_s = time.perf_counter()
     terms = terms or Terms()
     made = by_users(scenario)
-    sizes = side_by_side(lambda u: _size(made, u, terms, "cache" in economies, attainment), users)
+    sizes = side_by_side(lambda u: _size(made, u, terms, "cache" in economies, attainment, rule), users)
     unit_usd = _day_usd(sizes[-1]) / sizes[-1].users
     rows = [_row(s, sizes[-1], unit_usd, economies, terms, service) for s in sizes]
     for before, row in pairwise(rows):
@@ -107,19 +109,24 @@ def scale(
     }
 
 
-def _size(scenario: Scenario, users: float, terms: Terms, with_cache: bool, attainment: float) -> Size:
+def _size(
+    scenario: Scenario, users: float, terms: Terms, with_cache: bool, attainment: float, rule: Rule
+) -> Size:
     demand = for_users(scenario, users)
-    sized = size_fleet(demand, attainment=attainment, verify=3, cell_replicas=CELL_REPLICAS)
+    sized = size_fleet(demand, attainment=attainment, verify=3, cell_replicas=CELL_REPLICAS, rule=rule)
     lost = replicas_of_node(sized.cell.pools[0])
     counts = [p.replicas + (lost if i == 0 else 0) for i, p in enumerate(sized.cell.pools)]
     cached = cached_share(rate_per_s(demand) or 0.0, terms) if with_cache else 0.0
     cached_sized = cached_day = None
     if with_cache:
         shorter = with_cached_prompts(demand, cached)
-        cached_sized = size_fleet(shorter, attainment=attainment, verify=3, cell_replicas=CELL_REPLICAS)
+        cached_sized = size_fleet(
+            shorter, attainment=attainment, verify=3, cell_replicas=CELL_REPLICAS, rule=rule
+        )
         cached_day = run(cached_sized.cell, threads=1)
     return Size(
         users=users,
+        rule=rule,
         demand=demand,
         sized=sized,
         day=run(sized.cell, threads=1),
@@ -192,7 +199,7 @@ def _row(
         },
         "utilization": s["utilization"],
         "mean_batch": s["pools"][0]["mean_batch"],
-        "attainment_of_day": judge(s).attainment,
+        "attainment_of_day": size.rule.judge(s, ATTAINMENT).attainment,
         "ttft_p99_s": s["latency"]["ttft_s"]["p99"],
         "planned": {
             "usd_per_day": usd,
@@ -278,7 +285,7 @@ def simulate_hour(size: Size, attainment: float) -> dict[str, Any]:
     begun_s = time.perf_counter()
     summary = run(hour).summary
     wall_s = time.perf_counter() - begun_s
-    verdict = judge(summary, attainment)
+    verdict = size.rule.judge(summary, attainment)
     return {
         "users": size.users,
         "replicas": size.sized.replicas,

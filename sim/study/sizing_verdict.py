@@ -90,6 +90,8 @@ class Rule:
 
 REQUESTS = Rule(judge, TRIALS, VERIFYING_REQUESTS)
 """Users' targets: of whole requests, whatever passes they take."""
+PASSES = Rule(judge_passes, TRIALS, VERIFYING_REQUESTS)
+"""The same targets for each pass: what an operator can provision to where a technique answers only at its end."""
 
 
 def try_fleet(

@@ -23,8 +23,8 @@ def ratios(row: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "tokens": tokens(of, 1) / tokens(over, 1),
         "tokens_output_4": tokens(of, 4) / tokens(over, 4),
-        "tokens_at_mean_lengths": row["mean_tokens"][0] / base["mean_tokens"][0],
-        "tokens_output_4_at_mean_lengths": row["mean_tokens"][1] / base["mean_tokens"][1],
+        "tokens_at_mean_lengths": row["mean_tokens"]["output_1"] / base["mean_tokens"]["output_1"],
+        "tokens_output_4_at_mean_lengths": row["mean_tokens"]["output_4"] / base["mean_tokens"]["output_4"],
         "passes": of["passes"] / over["passes"],
         "prefill_flops": of["prefill_flops"] / over["prefill_flops"],
         "decode_flops": of["decode_flops"] / over["decode_flops"],

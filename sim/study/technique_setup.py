@@ -16,6 +16,7 @@ from sim.study.sizing_guess import guess_replicas
 
 JUDGE = "Llama-3.1-8B"
 """Fills every role (judge, reward) that a technique names and the user does not."""
+LONGEST_S = 30 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def under(scenario: Scenario, trial: Trial, *, prefix_cache: bool) -> tuple[Scen
     which a pool was added, with as many replicas as the first pool's share of the demand would need.
 
     End-to-end targets are dropped: a fleet is provisioned to what passes must meet (see `sim.study.techniques`). Where
-    there is no cache, router "session" would only crowd the calls of a request on one replica: they are spread.
+    there is no cache, router "session" would only crowd the calls of a request on one replica: they are spread. Demand
+    without hours may go on for as long as the slowest programs take to settle.
     """
     workloads = tuple(
         w.model_copy(update={"mitigation": trial.mitigation, "slo": w.slo.model_copy(update={"e2e_s": None})})
@@ -98,6 +100,8 @@ def under(scenario: Scenario, trial: Trial, *, prefix_cache: bool) -> tuple[Scen
     ]
     router = "least-outstanding" if scenario.router == "session" and not prefix_cache else scenario.router
     made = scenario.model_copy(update={"workloads": workloads, "pools": tuple(cached), "router": router})
+    if all(w.arrivals.process == "poisson" for w in workloads):
+        made = made.model_copy(update={"duration_s": LONGEST_S})
     return (_in_proportion(made, added) if added else made), added
 
 

@@ -232,7 +232,7 @@ def _means(made: Scenario) -> list[Expected]:
     return found
 
 
-def _mean_tokens(made: Scenario, means: Sequence[Expected]) -> tuple[float, float]:
+def _mean_tokens(made: Scenario, means: Sequence[Expected]) -> dict[str, float]:
     """Tokens of a request of the mix whose prompt and answer have mean length, an output token counting 1 and 4 times:
     closed form, as multipliers are usually reckoned. Drawn lengths give more where calls grow with the answer."""
     rates = [peak_rate_per_s(w, made.duration_s) or 0.0 for w in made.workloads]
@@ -240,4 +240,4 @@ def _mean_tokens(made: Scenario, means: Sequence[Expected]) -> tuple[float, floa
         sum(r * (m.input_tokens + weight * m.output_tokens) for r, m in zip(rates, means, strict=True))
         for weight in (1, 4)
     )
-    return once / math.fsum(rates), four / math.fsum(rates)
+    return {"output_1": once / math.fsum(rates), "output_4": four / math.fsum(rates)}
