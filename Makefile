@@ -15,7 +15,7 @@ test: $(STAMP)           ## the whole test suite
 lint: $(STAMP)           ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: $(STAMP)          ## speed, memory and the long differential and theory runs; writes results/benchmarks/
 	$(BIN)/python -m pytest -m slow

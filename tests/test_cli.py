@@ -300,6 +300,14 @@ def test_help_names_every_command():
         assert simulate(name, "--help").exit_code == 0
 
 
+def test_the_readme_shows_every_command_and_links_every_page():
+    readme = (ROOT / "README.md").read_text()
+    for name in cli.main.commands:
+        assert f"bin/simulate {name} " in readme, name
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"(docs/{page.name})" in readme, page.name
+
+
 @pytest.mark.parametrize(
     "name", ["quickstart.toml", "azure-code.toml", "site-virginia.toml", "mooncake.toml"]
 )
