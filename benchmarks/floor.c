@@ -229,7 +229,7 @@ static __attribute__((noinline)) void log_call(State *st, int64_t r, const Call 
 PART void book_latencies(const Plan *plan, State *st, int64_t pool, const Call *call, double finish_s) {
     int64_t w = workload_of(call->id);
     const Workload *workload = &plan->workloads.at[w];
-    double outside_s = plan->rates.at[plan->pools.at[pool].rate].first_token_s;
+    double outside_s = plan->pools.at[pool].first_token_s;
     double ttft_s = call->first_s - call->arrive_s + outside_s;
     double e2e_s = finish_s - call->arrive_s + outside_s;
     double queue_s = max_d(call->admit_s - call->arrive_s, 0.0);
@@ -333,14 +333,14 @@ PART void cut(const Plan *plan, State *st, int64_t r, int64_t tick) {
     Pace pace = pace_of(plan, replica);
     int64_t steps = steps_until(replica, pace, tick);
     if (steps >= replica->segment_steps) return;
-    replica->segment_steps = steps;
+    replica->segment_steps = (int32_t)steps;
     replica->end_s = replica->begin_s + steps_s(replica->first_s, pace.slope_s, pace.host_s, steps);
     schedule(st, r, key_of(tick_of(replica->end_s), END));
 }
 
 PART void lay_segment(const Plan *plan, State *st, int64_t r, int64_t tokens, double attention, int64_t admitted) {
     Replica *replica = &st->replicas.at[r];
-    int64_t rate = st->pool_rate.at[replica->pool], batch = replica->decoding;
+    int64_t rate = replica->next_rate, batch = replica->decoding;
     const Pool *pool = &plan->pools.at[replica->pool];
     const Rate *costs = &plan->rates.at[rate];
     double context = batch > 0 ? replica->context : 0.0;
@@ -359,7 +359,7 @@ PART void lay_segment(const Plan *plan, State *st, int64_t r, int64_t tokens, do
     replica->batch = (int32_t)batch;
     replica->prefill = (int32_t)tokens;
     replica->attention = attention;
-    replica->segment_steps = steps;
+    replica->segment_steps = (int32_t)steps;
     replica->begin_s = replica->end_s;
     replica->first_s = first_s;
     Pace pace = pace_of(plan, replica);

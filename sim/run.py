@@ -67,6 +67,7 @@ def run(
     from sim.engine.build import build_plans
     from sim.engine.control import run_plans
     from sim.engine.plan import replica_pools
+    from sim.metrics.governing import governor_of, governor_section
     from sim.metrics.tables import requests_table, windows_table
     from sim.workload.demand import read_traces
     from sim.workload.programs import program_of
@@ -78,16 +79,23 @@ def run(
     traces = read_traces(scenario)
     costs = step_costs(scenario, traces, calibration_z)
     programs = [program_of(w, scenario) for w in scenario.workloads]
-    plans = build_plans(scenario, costs, traces, programs)
+    plans = build_plans(scenario, costs, traces, programs, cap_levels(scenario, traces, calibration_z))
+    governor = governor_of(scenario, costs)
     clock = _Clock(progress)
     try:
         metrics = run_plans(
-            plans, engine=engine, log_requests=log_requests, threads=threads, progress=clock.reach
+            plans,
+            engine=engine,
+            log_requests=log_requests,
+            threads=threads,
+            governor=governor,
+            progress=clock.reach,
         )
     except KeyboardInterrupt:
         raise Interrupted(clock.how_far(scenario.duration_s)) from None
     observed = _observed(scenario, costs, programs, traces, metrics)
     summary = _summary(observed, prices, engine)
+    summary["governor"] = governor_section(scenario, governor, metrics.governed)
     requests = requests_table(observed, replica_pools(plans[0]), log_requests) if log_requests else None
     summary["wall_s"] = time.perf_counter() - begun_s
     return Result(scenario, summary, windows_table(observed), requests)
@@ -108,7 +116,7 @@ def step_costs(
     for i, pool in enumerate(scenario.pools):
         known = contexts.get(pool.model, [])
         try:
-            costs.append(_step_cost(pool, known, calibration_z))
+            costs.append(_step_cost(pool, known, calibration_z, pool.power_cap_w))
         except UserError as error:
             faults += [replace(f, path=f"pool[{i}].{f.path}".rstrip(".")) for f in error.faults]
     faults = faults or limit_faults(scenario, [cost.idle_w for cost in costs])
@@ -135,11 +143,35 @@ def _typical_contexts(scenario: Scenario, traces: Mapping[str, Trace]) -> dict[s
     return found
 
 
-def _step_cost(pool: Pool, contexts: Sequence[float], calibration_z: Mapping[str, float]) -> StepCost:
-    """Beyond its token budget a step (a long prompt alone, a static batch) goes on linearly from the table."""
+def cap_levels(
+    scenario: Scenario, traces: Mapping[str, Trace], calibration_z: Mapping[str, float] = NO_SHIFT
+) -> list[list[StepCost]]:
+    """Step costs of all pools under each of the governor's caps; none without one."""
+    from sim.catalog.accelerators import accelerator
+
+    if scenario.governor is None:
+        return []
+    contexts = _typical_contexts(scenario, traces)
+
+    def under(pool: Pool, share: float) -> StepCost:
+        most_w = pool.power_cap_w or float("inf")
+        cap_w = min(share * accelerator(pool.accelerator).tdp_w, most_w)
+        return _step_cost(pool, contexts.get(pool.model, []), calibration_z, cap_w)
+
+    return [[under(pool, share) for pool in scenario.pools] for share in scenario.governor.caps]
+
+
+def _step_cost(
+    pool: Pool, contexts: Sequence[float], calibration_z: Mapping[str, float], cap_w: float | None
+) -> StepCost:
+    """Beyond its token budget a step (a long prompt alone, a static batch) goes on linearly from the table.
+
+    cap_w: power that each accelerator is held to [W]; None: its TDP.
+    """
     from sim.catalog.accelerators import accelerator
     from sim.catalog.models import model
     from sim.cost.deployment import Deployment
+    from sim.cost.dvfs import SLOW_CLOCK, capped, slowed_like
     from sim.cost.interval import at
     from sim.cost.limit import power_limited
     from sim.cost.silicon import silicon_cost
@@ -148,18 +180,28 @@ def _step_cost(pool: Pool, contexts: Sequence[float], calibration_z: Mapping[str
     context = sum(contexts) / len(contexts) if contexts else TYPICAL_CONTEXT
     chip, served = accelerator(pool.accelerator), model(pool.model)
     deployment = Deployment(**{name: getattr(pool, name) for name in Deployment.__dataclass_fields__})
-    cost = step_cost(
-        served,
-        chip,
-        deployment,
-        max_batch=pool.scheduler.max_batch,
-        max_step_tokens=pool.scheduler.token_budget,
-        typical_context=context,
-        fitted=at(fitted_for(chip, deployment), calibration_z),
-    )
+
+    def tables(clock: float) -> StepCost:
+        return step_cost(
+            served,
+            chip,
+            deployment,
+            max_batch=pool.scheduler.max_batch,
+            max_step_tokens=pool.scheduler.token_budget,
+            typical_context=context,
+            fitted=at(fitted_for(chip, deployment), calibration_z),
+            clock=clock,
+        )
+
+    full = cost = tables(1.0)
     if pool.cost_model == "silicon":
         cost = silicon_cost(cost, served, chip, deployment, typical_context=context)
-    return power_limited(cost, chip.tdp_w, context)
+    if cap_w is None:
+        return power_limited(cost, chip.tdp_w, context)
+    slow = tables(SLOW_CLOCK)
+    if pool.cost_model == "silicon":
+        slow = slowed_like(cost, full, slow)
+    return capped(cost, cap_w, slow=slow, tdp_w=chip.tdp_w, typical_context=context)
 
 
 def check(scenario: Scenario) -> tuple[StepCost, ...]:

@@ -30,8 +30,11 @@ _ROUTER = {
     "least-outstanding": P.LEAST_OUTSTANDING,
     "least-kv": P.LEAST_KV,
     "session": P.SESSION,
+    "efficient-first": P.EFFICIENT_FIRST,
 }
 _ROUND_WINDOWS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+RANKED_CONTEXT = 1024.0
+"""Context at which pools are ranked by the energy of a token [tokens]."""
 _WINDOWS = 240
 """Windows that "auto" aims at over the duration."""
 
@@ -41,8 +44,10 @@ def build_plans(
     costs: Sequence[StepCost],
     traces: Mapping[str, Trace],
     programs: Sequence[Program],
+    levels: Sequence[Sequence[StepCost]] = (),
 ) -> tuple[Plan, ...]:
     """One plan per cell. costs: the step cost of each pool, in order.  programs: of each workload.
+    levels: further step costs of every pool that a governor may choose; level l of pool p is row l x pools + p.
 
     Raises ScenarioError if a pool can never admit a request of one of its workloads.
     """
@@ -53,11 +58,12 @@ def build_plans(
     pools = _pools(scenario, groups, costs)
     _check_admissible(scenario, demand, pools)
     window_s = _window_s(scenario)
+    every = [*costs, *(cost for level in levels for cost in level)]
     common = {
         "pools": pools,
-        "rates": _rates(costs),
+        "rates": _rates(every),
         "groups": _groups(scenario, pools, len(groups)),
-        **_tables(costs),
+        **_tables(every),
         **{name: getattr(demand, name) for name in Demand.__dataclass_fields__},
         **stages._asdict(),
         "most_nodes": _most_nodes(pools, demand, stages),
@@ -73,7 +79,7 @@ def build_plans(
 
 def _pools(scenario: Scenario, groups: Mapping[str, int], costs: Sequence[StepCost]) -> np.ndarray:
     rows = np.zeros(len(scenario.pools), P.POOL)
-    for i, (row, pool, cost) in enumerate(zip(rows, scenario.pools, costs, strict=True)):
+    for row, pool, cost in zip(rows, scenario.pools, costs, strict=True):
         scheduler = pool.scheduler
         row["group"] = groups[pool.model]
         row["replicas"] = pool.replicas // scenario.cells
@@ -85,13 +91,40 @@ def _pools(scenario: Scenario, groups: Mapping[str, int], costs: Sequence[StepCo
         row["kv_capacity"] = cost.memory.kv_capacity_tokens
         row["kv_admit"] = math.floor(cost.memory.kv_capacity_tokens * (1 - scheduler.kv_watermark))
         row["prefix_block"] = pool.prefix_cache.block_tokens if pool.prefix_cache.enabled else 0
-        row["rate"] = i
+        row["first_token_s"] = cost.first_token_s
+    if scenario.router == "efficient-first":
+        rows["head_start"] = _head_starts(rows, costs)
     first = 0
     for g in groups.values():  # a group's replicas stand side by side
         for i in np.flatnonzero(rows["group"] == g):
             rows["first_replica"][i] = first
             first += int(rows["replicas"][i])
     return rows
+
+
+FULL = 0.8
+"""Part of the batch limit to which replicas that need less energy are filled before others are used."""
+
+
+def _head_starts(pools: np.ndarray, costs: Sequence[StepCost]) -> np.ndarray:
+    """Of each group, pools in order of joules per token: each begins when all before it are full."""
+    found = np.zeros(len(pools), np.int32)
+    for g in np.unique(pools["group"]):
+        members = np.flatnonzero(pools["group"] == g)
+        ahead = 0
+        for i in sorted(members, key=lambda i: token_j(costs[i], int(pools["max_batch"][i]))):
+            found[i] = ahead
+            ahead += max(1, round(FULL * int(pools["max_batch"][i])))
+    return found
+
+
+def token_j(cost: StepCost, batch: int) -> float:
+    """Energy of one output token [J] in a step that decodes as many sequences as fit, up to `batch`."""
+    context = RANKED_CONTEXT
+    n = max(1, min(batch, int(cost.memory.kv_capacity_tokens / context)))
+    kv = n * context
+    step_s = max(cost.token_s[n] + cost.sequence_s[n] + cost.kv_s[n] * kv, cost.host_s[n])
+    return float(cost.static_w * step_s + cost.token_j[n] + cost.sequence_j * n + cost.kv_j * kv) / n
 
 
 def _rates(costs: Sequence[StepCost]) -> np.ndarray:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from sim.engine import state as S
+from sim.engine.govern import Rung, seen_rows
 from sim.engine.kernel.advance import (
     NEED_CALLS,
     NEED_NODES,
@@ -18,6 +20,7 @@ from sim.engine.kernel.advance import (
     start,
 )
 from sim.engine.kernel.clock import NEVER, NEVER_TICK
+from sim.engine.kernel.govern import change, draw_w
 from sim.engine.kernel.prefix import fill_table
 from sim.engine.plan import Plan
 from sim.metrics.run import RunMetrics
@@ -36,6 +39,25 @@ class Cell:
         while (outcome := advance(self.plan, self.state, until_tick)) != REACHED:
             self.state = grown(self.state, outcome)
 
+    def draw_w(self, tick: int) -> np.ndarray:
+        """What the accelerators of each pool draw at `tick`, to which the cell has advanced, float64[P] [W]."""
+        watts = np.zeros(len(self.plan.pools))
+        draw_w(self.plan, self.state, tick, watts)
+        return watts
+
+    def change(self, rung: Rung, tick: int, until_tick: int) -> None:
+        """Take up a governor's rung at `tick`, to which the cell has advanced; demand is held until `until_tick`."""
+        st = self.state
+        rates = np.array(rung.rates, np.int32)[st.replicas["pool"]]
+        held = int(st.hold.max())
+        changed = bool((st.replicas["next_rate"] != rates).any())
+        st.replicas["next_rate"] = rates
+        st.hold[list(rung.hold)] = until_tick
+        st.shed[:] = 0
+        st.shed[list(rung.shed)] = 1
+        if changed or int(st.hold.max()) != held:
+            change(self.plan, st, tick)
+
     def idle(self) -> bool:
         """Whether nothing is left to happen."""
         st = self.state
@@ -45,8 +67,8 @@ class Cell:
             and int(st.scalars[S.SPAWNED]) == 0
         )
 
-    def books(self) -> RunMetrics:
-        """The books so far."""
+    def books(self, governed: Sequence[tuple[float, float, int]] = ()) -> RunMetrics:
+        """The books so far, with what a governor saw."""
         st = self.state
         end_s = float(st.replicas["end_s"].max())
         return RunMetrics(
@@ -62,6 +84,7 @@ class Cell:
             passes=st.pass_log[: int(st.scalars[S.PASSES_LOGGED])],
             end_s=end_s,
             in_flight=self._in_flight(),
+            governed=(seen_rows(governed),),
             segments=int(st.scalars[S.SEGMENTS]),
         )
 

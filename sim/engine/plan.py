@@ -13,7 +13,7 @@ import numpy as np
 # Schedulers.
 CHUNKED_PREFILL, PREFILL_FIRST, STATIC = 0, 1, 2
 # Routers.
-ROUND_ROBIN, RANDOM, POWER_OF_TWO, LEAST_OUTSTANDING, LEAST_KV, SESSION = 0, 1, 2, 3, 4, 5
+ROUND_ROBIN, RANDOM, POWER_OF_TWO, LEAST_OUTSTANDING, LEAST_KV, SESSION, EFFICIENT_FIRST = range(7)
 # Arrival processes.
 CLOSED, POISSON, GAMMA, DETERMINISTIC, TRACE, AT_ONCE = 0, 1, 2, 3, 4, 5
 # Laws of a token length; TRACED takes it from the arriving trace row, EMPIRICAL from a row drawn at random.
@@ -37,7 +37,8 @@ POOL = np.dtype(
         ("kv_capacity", np.float64),  # tokens
         ("kv_admit", np.float64),  # tokens: an admission may fill the KV room this far while others run
         ("prefix_block", np.int32),  # tokens of a block of the prefix cache; 0: there is none
-        ("rate", np.int32),  # row of the step cost that replicas begin with
+        ("head_start", np.int32),  # calls that routers on outstanding calls add to a replica's own
+        ("first_token_s", np.float64),  # what a request spends outside the engine before its first token
     ],
     align=True,
 )
@@ -49,17 +50,17 @@ RATE = np.dtype(
         ("attention_s", np.float64),
         ("host_prefill_s", np.float64),
         ("admit_s", np.float64),
-        ("first_token_s", np.float64),
         ("token_j_beyond", np.float64),
         ("sequence_j", np.float64),
         ("kv_j", np.float64),
         ("attention_j", np.float64),
         ("static_w", np.float64),
+        ("idle_w", np.float64),
     ],
     align=True,
 )
-"""Scalars of a step cost; they mean what `sim.cost.types.StepCost` says. A pool has one row or, where its power may be
-capped, one for each cap."""
+"""Scalars of a step cost; they mean what `sim.cost.types.StepCost` says. Pool p begins with row p; where its power may
+be capped, there is a further row for each cap."""
 
 GROUP = np.dtype([("router", np.int32), ("first_replica", np.int32), ("replicas", np.int32)], align=True)
 """A group is the replicas, of one or several pools, that serve one model behind one router."""

@@ -18,12 +18,14 @@ import simpy
 
 from sim.engine import state as S
 from sim.engine.dataplane import used_windows
+from sim.engine.govern import Governor, Rung, govern, seen_rows
 from sim.engine.kernel import clock, draw, rng
 from sim.engine.kernel.clock import ARRIVE, BEGIN, END
 from sim.engine.kernel.ident import keyed, name_of, workload_of
 from sim.engine.kernel.program import RETRY_TICKS
 from sim.engine.plan import (
     CLOSED,
+    EFFICIENT_FIRST,
     LEAST_KV,
     LEAST_OUTSTANDING,
     POWER_OF_TWO,
@@ -120,7 +122,8 @@ class Books:
         return w
 
     def add(self, pool: int, column: int, time_s: float, amount: float) -> None:
-        self.windows[pool, self.window(time_s), column] += amount
+        w = self.window(time_s)  # may lengthen the array
+        self.windows[pool, w, column] += amount
 
     def spread(self, pool: int, column: int, begin_s: float, end_s: float, amount: float) -> None:
         """Add `amount` evenly over [begin_s, end_s]."""
@@ -140,7 +143,8 @@ class Replica:
         self.pool = center.plan.pools[pool]
         self.queue: deque[Call] = deque()
         self.running: list[Call] = []
-        self.rate = int(self.pool["rate"])
+        self.rate = pool
+        self.draw_w = float(center.plan.rates[self.rate]["idle_w"])
         self.clock_s = 0.0
         self.wake: simpy.Event | None = None
         block = int(self.pool["prefix_block"])
@@ -160,9 +164,12 @@ class Replica:
             begin_s = self.clock_s
             self.rate = int(center.pool_rate[self.p])
             read = sum(c.need for c in step.decoding)
+            idle_w = float(center.plan.rates[self.rate]["idle_w"])
             self.clock_s = begin_s + self.step_s(step)
             energy_j = self.step_j(step, self.clock_s - begin_s)
+            self.draw_w = energy_j / (self.clock_s - begin_s)
             yield center.at(tick_of(self.clock_s), END, self.number)
+            self.draw_w = idle_w
             self.book(step, begin_s, energy_j, read)
             self.finish(step)
 
@@ -337,11 +344,14 @@ class DataCenter:
         self.plan = plan
         self.env = simpy.Environment(initial_time=0)
         self.books = Books.empty(plan)
-        self.pool_rate = plan.pools["rate"].copy()
+        self.pool_rate = np.arange(len(plan.pools))
         self.replicas = [Replica(self, r, int(p)) for r, p in enumerate(replica_pools(plan))]
         self.turns = [0] * len(plan.groups)
         self.issued = [0] * len(plan.workloads)
+        self.hold = [0] * len(plan.workloads)
+        self.shed: set[int] = set()
         self.in_flight = 0
+        self.coming = 0  # sources and clients that will yet ask
         for w, workload in enumerate(plan.workloads):
             if workload["process"] == CLOSED:
                 for _ in range(min(workload["clients"], workload["limit"])):
@@ -361,10 +371,31 @@ class DataCenter:
         last = table.shape[1] - 1
         return table[p, min(tokens, last)] + max(tokens - last, 0) * self.plan.rates[p][beyond]
 
+    # What a governor sees and does.
+
+    def idle(self) -> bool:
+        """Whether nothing is left to happen."""
+        return self.in_flight == 0 and self.coming == 0
+
+    def draw_w(self, tick: int) -> np.ndarray:
+        """What the accelerators of each pool draw now, float64[P] [W]."""
+        watts = np.zeros(len(self.plan.pools))
+        for replica in self.replicas:
+            watts[replica.p] += replica.draw_w
+        return watts
+
+    def change(self, rung: Rung, tick: int, until_tick: int) -> None:
+        """Take up a governor's rung: its step costs from the next step on."""
+        self.pool_rate[:] = rung.rates
+        for w in rung.hold:
+            self.hold[w] = until_tick
+        self.shed = set(rung.shed)
+
     # Demand.
 
     def source(self, w: int) -> Steps:
-        """Open arrivals of workload `w`."""
+        """Open arrivals of workload `w`, let in when they come or when a governor no longer holds them."""
+        self.coming += 1
         streams = np.zeros(len(self.plan.workloads), S.STREAM)
         ticks, numbers = np.zeros(S.CHUNK, np.int64), np.zeros(S.CHUNK, np.int64)
         inputs, outputs = np.zeros(S.CHUNK, np.int32), np.zeros(S.CHUNK, np.int32)
@@ -372,17 +403,26 @@ class DataCenter:
             draw.next_chunk(self.plan, w, streams, ticks, numbers, inputs, outputs)
             for i in range(streams[w]["count"]):
                 call_id = name_of(w, int(numbers[i]))
-                yield self.at(ticks[i], ARRIVE, call_id)
-                self.arrive(call_id, int(inputs[i]), int(outputs[i]))
+                yield self.at(max(ticks[i], self.hold[w], self.env.now), ARRIVE, call_id)
+                while self.env.now < self.hold[w]:
+                    yield self.at(self.hold[w], ARRIVE, call_id)
+                self.arrive(call_id, int(inputs[i]), int(outputs[i]), int(ticks[i]))
+        self.coming -= 1
 
     def ask(self, w: int, tick: float) -> None:
         """A client of the closed workload `w` will ask at `tick`."""
         number = self.issued[w] * self.plan.cells + self.plan.cell
         self.issued[w] += 1
         call_id = name_of(w, number)
-        self.at(tick, ARRIVE, call_id).callbacks.append(
-            lambda _: self.arrive(call_id, *(draw.tokens(self.plan, w, side, number) for side in (0, 1)))
-        )
+        self.coming += 1
+
+        def arrive(_: simpy.Event) -> None:
+            self.coming -= 1
+            self.arrive(
+                call_id, *(int(draw.tokens(self.plan, w, side, number)) for side in (0, 1)), int(tick)
+            )
+
+        self.at(tick, ARRIVE, call_id).callbacks.append(arrive)
 
     def ask_again(self, w: int, tick: float) -> None:
         workload = self.plan.workloads[w]
@@ -394,27 +434,39 @@ class DataCenter:
         ):
             self.ask(w, at)
 
-    def arrive(self, request_id: int, input_tokens: int, output_tokens: int) -> None:
-        """A request arrives: a plain one is a call; any other runs its program."""
+    def arrive(self, request_id: int, input_tokens: int, output_tokens: int, came: int) -> None:
+        """A request that came at the tick `came` is let in: a plain one is a call; any other runs its program."""
         w = workload_of(request_id)
         tick = self.env.now
-        measured = bool(tick >= self.plan.warmup_tick)
+        measured = bool(came >= self.plan.warmup_tick)
         self.books.counters[w, S.ARRIVED] += measured
+        if w in self.shed:
+            self.books.counters[w, S.SHED] += measured
+            self.books.counters[w, S.REJECTED] += measured
+            self.ask_again(w, tick + RETRY_TICKS)
+            return
         self.in_flight += 1
         if self.plan.workloads[w]["stages"] > 0:
-            request = Request(request_id, input_tokens, output_tokens, seconds_of(tick), measured)
+            request = Request(request_id, input_tokens, output_tokens, seconds_of(came), measured)
+            request.now_s = seconds_of(tick)
             self.env.process(run_program(self, request))
-        elif not self.put(request_id, input_tokens, output_tokens, measured, None):
+        elif not self.put(request_id, input_tokens, output_tokens, measured, None, came):
             self.in_flight -= 1
             self.books.counters[w, S.REJECTED] += measured
             self.ask_again(w, tick + RETRY_TICKS)
 
     def put(
-        self, call_id: int, input_tokens: int, output_tokens: int, measured: bool, request: Request | None
+        self,
+        call_id: int,
+        input_tokens: int,
+        output_tokens: int,
+        measured: bool,
+        request: Request | None,
+        came: float,
     ) -> bool:
-        """Route a call that arrives now to a replica; False if it is rejected there."""
-        time_s = seconds_of(self.env.now)
-        call = Call(call_id, input_tokens, output_tokens, time_s, time_s, measured, request)
+        """Route a call that is let in now to a replica; False if it is rejected there."""
+        came_s, since_s = seconds_of(came), seconds_of(self.env.now)
+        call = Call(call_id, input_tokens, output_tokens, came_s, since_s, measured, request)
         replica = self.route(call)
         too_long = call.input + call.output > replica.pool["kv_capacity"]
         if too_long or len(replica.queue) >= replica.pool["queue_limit"]:
@@ -434,7 +486,7 @@ class DataCenter:
             return members[int(rng.uniform(key, keyed(call.id) * rng.DRAWS + k) * len(members))]
 
         def outstanding(r: Replica) -> tuple[int, int]:
-            return len(r.queue) + len(r.running), r.number
+            return len(r.queue) + len(r.running) + int(r.pool["head_start"]), r.number
 
         if router == SESSION:
             if call.request is None:
@@ -452,7 +504,7 @@ class DataCenter:
             return pick(0)
         if router == POWER_OF_TWO:
             return min(pick(0), pick(1), key=outstanding)
-        if router == LEAST_OUTSTANDING:
+        if router in (LEAST_OUTSTANDING, EFFICIENT_FIRST):
             return min(members, key=outstanding)
         assert router == LEAST_KV
         return min(members, key=lambda r: (r.kv() + sum(c.need for c in r.queue), r.number))
@@ -462,7 +514,7 @@ class DataCenter:
     def complete(self, replica: Replica, call: Call) -> None:
         books, finish_s = self.books, replica.clock_s
         books.spread(replica.p, S.SYSTEM_S, call.arrive_s, finish_s, finish_s - call.arrive_s)
-        outside_s = float(self.plan.rates[replica.pool["rate"]]["first_token_s"])
+        outside_s = float(replica.pool["first_token_s"])
         assert call.first_s is not None and call.admit_s is not None
         if call.request is not None:
             if call.measured:
@@ -541,12 +593,19 @@ def _log_row(call: Call, replica: Replica, finish_s: float) -> tuple:
 
 
 def run_reference(
-    plan: Plan, *, log_requests: int = 0, progress: Callable[[float], None] = lambda _: None
+    plan: Plan,
+    *,
+    log_requests: int = 0,
+    governor: Governor | None = None,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> RunMetrics:
     """Simulate one cell to its end."""
+    seen: list[tuple[float, float, int]] = []
     center = DataCenter(plan)
     every = max(1, plan.duration_tick // 200)
-    center.env.process(_report(center.env, every, progress))
+    center.env.process(_report(center, every, progress))
+    if governor is not None:
+        center.env.process(govern(center.env, center, governor, plan, seen))
     center.env.run()
     books = center.books
     end_s = max(r.clock_s for r in center.replicas)
@@ -563,11 +622,12 @@ def run_reference(
         passes=np.array(books.pass_log[:log_requests], S.LOG),
         end_s=end_s,
         in_flight=center.in_flight,
+        governed=(seen_rows(seen),),
         segments=books.steps,
     )
 
 
-def _report(env: simpy.Environment, every: int, progress: Callable[[float], None]) -> Steps:
-    while env.peek() != float("inf"):
-        yield env.timeout(every)
-        progress(seconds_of(env.now))
+def _report(center: DataCenter, every: int, progress: Callable[[float], None]) -> Steps:
+    while not center.idle():
+        yield center.env.timeout(every)
+        progress(seconds_of(center.env.now))

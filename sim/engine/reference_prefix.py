@@ -111,14 +111,17 @@ class PrefixCache:
         name: tuple = ("output", call.id)
         if request is not None:
             stage = request.row(plan)
-            grows = stage["grows"] and call.input < stage["longest_input"]
-            if grows and paths and call.output and self.texts[path].users == 1:
-                self.texts[path].tokens += call.output
-                self.release(call)
-                return
             who = (request.id, request.stage, request.progress[request.stage].seen + 1, 1.0)
             place = pass_of(call.id) - request.first_pass
             name = ("all", *who) if request.calls == 1 else ("own", *who, place)
+            if stage["grows"] and call.input < stage["longest_input"] and call.output:
+                told = request.texts(plan, place)[-1][1]
+                if told and paths and self.texts[path].users == 1:
+                    self.texts[path].tokens += call.output
+                    self.release(call)
+                    return
+                if not told:  # the transcript begins with this output
+                    name = ("transcript", request.id, request.stage, place)
         if call.output and (*path, name) not in self.texts:
             self.texts[(*path, name)] = Text(call.output)
             self.idle.append((*path, name))

@@ -111,7 +111,8 @@ class Request:
             elif kind == ALL:
                 found.append((("all", *who), int(share * of.sum)))
             elif kind == OWN:
-                found.append((("own", *who, place), int(share * of.sum / of.calls) if of.calls else 0))
+                identity = ("all", *who) if of.calls == 1 else ("own", *who, place)
+                found.append((identity, int(share * of.sum / of.calls) if of.calls else 0))
             elif kind == OTHERS:
                 others = share * of.sum * (of.calls - 1) / of.calls if of.calls else 0
                 found.append((("others", *who, place), int(others)))
@@ -145,7 +146,6 @@ def run_program(center: DataCenter, request: Request) -> Generator[simpy.Event, 
     """A request's life, from its arrival to its answer."""
     plan = center.plan
     workload = plan.workloads[request.workload]
-    request.now_s = request.arrive_s
     request.progress = [Progress() for _ in range(workload["stages"])]
     for s, progress in enumerate(request.progress):
         stage = plan.stages[workload["first_stage"] + s]
@@ -202,7 +202,7 @@ def _arrive(center: DataCenter, request: Request, call_id: int) -> None:
     total = sum(tokens for _, tokens in request.texts(plan, 0))
     input_tokens = min(max(total, 1), int(stage["longest_input"]))
     output_tokens = request.draw(plan, stage["output"], keyed(call_id) * rng.DRAWS)
-    if not center.put(call_id, input_tokens, output_tokens, request.measured, request):
+    if not center.put(call_id, input_tokens, output_tokens, request.measured, request, center.env.now):
         row = plan.workloads[request.workload]["first_stage"] + request.stage
         center.books.stage_counters[row, S.STAGE_REJECTED] += request.measured
         request.failed = True

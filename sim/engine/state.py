@@ -35,7 +35,8 @@ REPLICA = np.dtype(
         ("batch", np.int32),  # sequences that decode in the segment
         ("prefill", np.int32),  # prefill tokens of the segment's one step; 0 in a decode segment
         ("admissions", np.int32),  # calls admitted so far: the order of admission
-        ("segment_steps", np.int64),
+        ("segment_steps", np.int32),
+        ("next_rate", np.int32),  # row of the step cost of the segments to come
         ("steps", np.int64),  # decode steps done before the segment
         ("context", np.float64),  # tokens that decoding calls attend to, at the segment's start
         ("kv", np.float64),  # tokens of KV room taken, at the segment's start
@@ -132,10 +133,11 @@ PREFIX = np.dtype(
 )
 """The prefix cache of one replica."""
 
-# Counters per workload. The last three are of programs.
+# Counters per workload: REJECTED includes SHED; PASSED, ASKED and ANSWERED are of programs.
 ARRIVED, COMPLETED, REJECTED, INPUT, OUTPUT, GOOD, GOOD_TTFT, GOOD_TPOT, WITH_TPOT = range(9)
 PASSED, ASKED, ANSWERED = range(9, 12)
-WORKLOAD_COUNTERS = 12
+SHED = 12
+WORKLOAD_COUNTERS = 13
 # Latencies per workload.
 TTFT, TPOT, E2E, QUEUE = range(4)
 LATENCIES = 4
@@ -188,7 +190,8 @@ class State(NamedTuple):
     routes: int64[G, :], a min tree per group over its replicas by outstanding calls.
     spawned_tick, spawned_id, spawned_request: heap of calls that the run itself will issue, by (tick, id); request is
     the slot of the request whose pass it is, or NONE where a client asks again.
-    pool_rate: int32[P], row of the step cost that each pool's replicas take up with their next segment.
+    hold: int64[W], tick before which no open arrival of a workload is let in.  shed: int32[W], 1: its requests are
+    turned away.
     requests, progress: REQUEST[Q], REQUEST_STAGE[Q, :] of requests that run a program; joined: int32, those of which
     a stage has ended and the next is to begin.
     call_request, call_leaf, call_cached: int32, per call: its request; the last node of its input, and tokens found,
@@ -204,7 +207,8 @@ class State(NamedTuple):
     events: np.ndarray
     routes: np.ndarray
     turns: np.ndarray
-    pool_rate: np.ndarray
+    hold: np.ndarray
+    shed: np.ndarray
     spawned_tick: np.ndarray
     spawned_id: np.ndarray
     spawned_request: np.ndarray
@@ -241,7 +245,7 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
     workloads = len(plan.workloads)
     replicas = _lines(count, REPLICA)
     replicas["pool"] = pool_of
-    replicas["rate"] = plan.pools["rate"][pool_of]
+    replicas["rate"] = replicas["next_rate"] = pool_of
     for name in ("queue_head", "queue_tail", "partial", "ending"):
         replicas[name] = NONE
     events = _lines(tournament.size_for(count), np.dtype(np.int64))
@@ -250,6 +254,9 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
     routes = _lines(len(plan.groups) * size, np.dtype(np.int64)).reshape(-1, size)
     for tree, group in zip(routes, plan.groups, strict=True):
         tournament.fill(tree, int(group["replicas"]), 0, NEVER)
+        members = pool_of[int(group["first_replica"]) :][: int(group["replicas"])]
+        for i in np.flatnonzero(plan.pools["head_start"][members]):
+            tournament.update(tree, i, plan.pools["head_start"][members[i]])
     max_batch = int(plan.pools["max_batch"].max())
     scalars = np.zeros(SCALARS, np.int64)
     clients = int(plan.workloads["clients"].sum())
@@ -270,7 +277,8 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
         events=events,
         routes=routes,
         turns=np.zeros(len(plan.groups), np.int64),
-        pool_rate=plan.pools["rate"].copy(),
+        hold=np.zeros(workloads, np.int64),
+        shed=np.zeros(workloads, np.int32),
         spawned_tick=np.zeros(spawned, np.int64),
         spawned_id=np.zeros(spawned, np.int64),
         spawned_request=np.zeros(spawned, np.int32),

@@ -24,6 +24,7 @@ def requests_section(metrics: RunMetrics, workloads: Sequence[int]) -> dict[str,
         "arrived": arrived,
         "completed": completed,
         "rejected": rejected,
+        "shed": int(counters[S.SHED]),
         "in_flight": arrived - completed - rejected,
     }
 

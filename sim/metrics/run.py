@@ -19,7 +19,8 @@ class RunMetrics:
     calls: finished requests, LOG records in order of completion, as many as were asked for.  passes: the same of the
     passes of programs.
     end_s: the time at which the last call ended.  in_flight: calls that had not ended by then.
-    segments: events of the data plane.
+    segments: events of the data plane.  governed: of each cell, what its power governor saw (records of time_s,
+    site_w and rung).
     """
 
     counters: np.ndarray
@@ -35,6 +36,7 @@ class RunMetrics:
     end_s: float
     in_flight: int
     segments: int
+    governed: tuple[np.ndarray, ...] = ()
 
     def window_starts_s(self) -> np.ndarray:
         """Start of each window, float64[N] [s]."""
@@ -61,6 +63,7 @@ def merge(parts: Sequence[RunMetrics]) -> RunMetrics:
         end_s=max(p.end_s for p in parts),
         in_flight=sum(p.in_flight for p in parts),
         segments=sum(p.segments for p in parts),
+        governed=tuple(rows for p in parts for rows in p.governed),
     )
 
 

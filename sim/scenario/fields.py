@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictFloat, StrictInt, WithJsonSchema
 
-from sim.units import parse_duration, parse_money
+from sim.units import parse_duration, parse_money, parse_power
 
 UNSET: Any = None
 """Default of a value that depends on other keys; a validator of the table replaces it."""
@@ -100,3 +100,18 @@ Fraction = Annotated[Number, Field(ge=0, le=1)]
 
 Name = Annotated[str, Field(min_length=1)]
 """Text that is not empty."""
+
+
+def _power(value: object) -> object:
+    try:
+        return parse_power(value)
+    except ValueError as error:
+        raise Refusal(str(error)) from None
+
+
+Watts = Annotated[
+    Number,
+    BeforeValidator(_power),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}], "examples": ["20 MW", "400 kW"]}),
+]
+"""A power [W]: a number of watts, or text with a unit."""

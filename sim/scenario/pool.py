@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sim.scenario import placement
-from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table
+from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table, Watts
 from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
 from sim.scenario.show import show
 from sim.scenario.spare import Spare
@@ -164,6 +164,13 @@ class Pool(Table):
         le=1,
         description="Share of each accelerator's memory that the serving stack may fill (vLLM's "
         "gpu_memory_utilization; for stacks that reckon it after loading, of what the weights leave) [1].",
+    )
+    power_cap_w: Watts | None = Field(
+        default=None,
+        alias="power_cap",
+        gt=0,
+        description="Power that each accelerator is held to by its clock, all the time [W]; default: its TDP.",
+        examples=["500 W"],
     )
     prefix_cache: Annotated[
         PrefixCache, BeforeValidator(_switch_as_cache, json_schema_input_type=PrefixCache | bool)

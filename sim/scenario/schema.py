@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
-from sim.errors import ScenarioError
+from sim.errors import Fault, ScenarioError, did_you_mean
 from sim.scenario.crosscheck import Outline, cross_faults
 from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
+from sim.scenario.governor import Governor
 from sim.scenario.mitigation import completed
 from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
@@ -24,7 +25,9 @@ from sim.scenario.workload import Workload
 
 AUTO = "auto"
 
-Router = Literal["least-outstanding", "round-robin", "random", "power-of-two", "least-kv", "session"]
+Router = Literal[
+    "least-outstanding", "round-robin", "random", "power-of-two", "least-kv", "session", "efficient-first"
+]
 
 
 def _window(value: object) -> float | str:
@@ -105,6 +108,10 @@ class Scenario(Table):
     training: tuple[Training, ...] = Field(
         default=(), description="Training runs that share the site: any number of [[training]]."
     )
+    governor: Governor | None = Field(
+        default=None,
+        description="What keeps the site under site.power_limit while it runs; without it the limit is only reported.",
+    )
     site: Site = Field(default_factory=Site, description="The building.")
     cost: Cost = Field(default_factory=Cost, description="What the fleet costs.")
     revenue: Revenue | None = Field(default=None, description="What tokens sell for; without it, no revenue.")
@@ -162,7 +169,31 @@ class Scenario(Table):
 
     @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
-        faults = cross_faults(Outline.of_scenario(self))
+        faults = [*cross_faults(Outline.of_scenario(self)), *self._governor_faults()]
         if faults:
             raise ScenarioError(faults)
         return self
+
+    def _governor_faults(self) -> list[Fault]:
+        """What the governor's table and the others contradict each other in."""
+        if self.governor is None:
+            return []
+        faults = []
+        if self.site.power_limit_w is None:
+            faults.append(Fault("governor", "needs a limit to keep", 'give site.power_limit, such as "5 MW"'))
+        names = [w.name for w in self.workloads]
+        closed = {w.name for w in self.workloads if w.arrivals.process == "closed"}
+        for key, given in (("hold", self.governor.hold), ("shed", self.governor.shed)):
+            for name in given:
+                if name not in names:
+                    hint = did_you_mean(name, names) or f"the workloads are {', '.join(names)}"
+                    faults.append(Fault(f"governor.{key}", f'"{name}" is not a workload', hint))
+                elif key == "hold" and name in closed:
+                    faults.append(
+                        Fault(
+                            "governor.hold",
+                            f'"{name}" is a closed loop, whose clients wait anyway',
+                            "shed it",
+                        )
+                    )
+        return faults

@@ -7,12 +7,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
-from sim.scenario.fields import UNSET, NotNegative, Number, Refusal, Table, is_number
+from sim.scenario.fields import UNSET, NotNegative, Refusal, Table, Watts, is_number
 from sim.scenario.names import DEFAULT_GRID, grid_name, region_name
 from sim.scenario.pue import LoadTemperature, Pue
 from sim.scenario.show import show
 from sim.scenario.tariff import Tariff
-from sim.units import parse_power
 
 DEFAULT_PUE = 1.2
 DEFAULT_USD_PER_KWH = 0.08
@@ -52,25 +51,12 @@ def _start(value: object) -> str:
     return moment.isoformat(timespec="seconds" if moment.second else "minutes")
 
 
-def _power(value: object) -> object:
-    try:
-        return parse_power(value)
-    except ValueError as error:
-        raise Refusal(str(error)) from None
-
-
 Carbon = Annotated[
     float | str,
     BeforeValidator(_carbon),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
 ]
 Start = Annotated[str, BeforeValidator(_start), WithJsonSchema({"type": "string", "format": "date-time"})]
-Watts = Annotated[
-    Number,
-    BeforeValidator(_power),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}], "examples": ["20 MW", "400 kW"]}),
-]
-"""A power [W]: a number of watts, or text with a unit."""
 
 
 class Site(Table):

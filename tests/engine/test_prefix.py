@@ -127,11 +127,7 @@ def test_what_is_read_after_another_text_is_another_text(engine):
     ("read", "hit"),
     [
         (Read("all", "draft"), 119),  # the draft itself is there, but for the token that must be computed
-        pytest.param(
-            Read("own", "draft"),
-            119,
-            marks=pytest.mark.xfail(strict=True, reason="own of a single call is not found"),
-        ),
+        (Read("own", "draft"), 119),  # the only output is all outputs
         (Read("all", "draft", share=0.5), 100),  # another text: not the draft from its front
     ],
 )
@@ -176,7 +172,6 @@ def test_an_agent_finds_its_transcript_as_it_grows(engine):
 
 
 @ENGINES
-@pytest.mark.xfail(strict=True, reason="the answer that stands behind an empty transcript is not found")
 def test_an_agents_first_answer_is_found_by_its_second_step(engine):
     # inputs 164, 214, 264, 314: all but the tool's result (30) has been computed
     metrics = run(engine, agent(Tool(tokens=Amount(constant=30), first=False)))

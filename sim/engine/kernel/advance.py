@@ -30,6 +30,7 @@ from sim.engine.state import (
     NEXT_TICK,
     NONE,
     REJECTED,
+    SHED,
     SPAWNED,
     STAGE_REJECTED,
 )
@@ -62,8 +63,10 @@ def next_stream(plan, st):
             draw.refill(
                 plan, w, stream, st.chunk_tick[w], st.chunk_number[w], st.chunk_input[w], st.chunk_output[w]
             )
-        if stream.head < stream.count and st.chunk_tick[w, stream.head] < tick:
-            best, tick = w, st.chunk_tick[w, stream.head]
+        if stream.head < stream.count:
+            at = max(st.chunk_tick[w, stream.head], st.hold[w])
+            if at < tick:
+                best, tick = w, at
     st.scalars[NEXT_STREAM] = best
     st.scalars[NEXT_TICK] = tick
 
@@ -117,6 +120,7 @@ def _arrive(plan, st, tick):
         open_id = name_of(open_stream, st.chunk_number[open_stream, stream.head])
         spawned = st.spawned_id[0] < open_id
     q = NONE
+    came = tick  # a held request came before it is let in
     if spawned:
         call_id = st.spawned_id[0]
         q = st.spawned_request[0]
@@ -133,13 +137,19 @@ def _arrive(plan, st, tick):
         i = stream.head
         call_id = name_of(w, st.chunk_number[w, i])
         input_, output = int(st.chunk_input[w, i]), int(st.chunk_output[w, i])
+        came = st.chunk_tick[w, i]
         stream.head = i + 1
         next_stream(plan, st)
-    measured = tick >= plan.warmup_tick
+    measured = came >= plan.warmup_tick
     if q == NONE:
         st.counters[w, ARRIVED] += measured
+        if st.shed[w] == 1:
+            st.counters[w, SHED] += measured
+            st.counters[w, REJECTED] += measured
+            ask_again(plan, st, w, tick + RETRY_TICKS)
+            return
         if plan.workloads[w].stages > 0:
-            begin_request(plan, st, call_id, input_, output, tick)
+            begin_request(plan, st, call_id, input_, output, came, tick)
             return
     c = st.scalars[FREE_HEAD]
     call = st.calls[c]
@@ -147,8 +157,8 @@ def _arrive(plan, st, tick):
     call.id = call_id
     call.input = input_
     call.output = output
-    call.arrive_s = seconds_of(tick)
-    call.since_s = call.arrive_s
+    call.arrive_s = seconds_of(came)
+    call.since_s = seconds_of(tick)
     call.admit_s = -1.0
     call.first_s = -1.0
     call.done = 0
@@ -169,4 +179,4 @@ def _arrive(plan, st, tick):
         ask_again(plan, st, w, tick + RETRY_TICKS)
     else:
         st.stage_counters[stage_of(plan, st, q), STAGE_REJECTED] += call.measured
-        call_rejected(st, q, call.arrive_s)
+        call_rejected(st, q, call.since_s)

@@ -24,6 +24,7 @@ from sim.engine.kernel.texts import (
     read_tokens,
     stage_of,
     tool_key,
+    transcript_key,
 )
 from sim.engine.plan import ALL, OWN, PROMPT
 from sim.engine.state import CACHE_ASKED, CACHE_HIT, FREE_NODE, FREE_NODES, NONE
@@ -150,10 +151,13 @@ def leave_output(plan, st, r, c):
             seen = st.progress[q, request.stage].seen + 1
             place = pass_of(call.id) - request.first_pass
             text = output_key(plan, request.id, request.stage, seen, kind, place)
-        if grown and leaf != NONE and st.nodes[leaf].users == 1:
-            st.nodes[leaf].tokens += call.output
-            freed = release_prefix(st, r, c)
-            return freed - call.output
+        if grown:
+            told = read_tokens(plan, st, q, plan.reads[stage.first_read + stage.reads - 1])
+            if told > 0 and leaf != NONE and st.nodes[leaf].users == 1:
+                st.nodes[leaf].tokens += call.output
+                return release_prefix(st, r, c) - call.output
+            if told == 0:  # the transcript begins with this output
+                text = transcript_key(plan, request.id, request.stage, place)
         key = chained(st.nodes[leaf].key if leaf != NONE else rng.mix(uint64(r)), text)
         if _find(st, key) == NONE:
             node = _new(st, key, leaf)

@@ -35,8 +35,8 @@ def amount(law, key, counter, prompt, answer, previous):
 
 
 @inlined
-def begin_request(plan, st, call_id, prompt, answer, tick):
-    """A request that runs a program arrives."""
+def begin_request(plan, st, call_id, prompt, answer, came, tick):
+    """A request that runs a program is let in at `tick`; it came at the tick `came`."""
     q = st.scalars[FREE_REQUEST]
     request = st.requests[q]
     st.scalars[FREE_REQUEST] = request.next
@@ -44,8 +44,8 @@ def begin_request(plan, st, call_id, prompt, answer, tick):
     w = workload_of(call_id)
     workload = plan.workloads[w]
     request.id = call_id
-    request.arrive_s = seconds_of(tick)
-    request.now_s = request.arrive_s
+    request.arrive_s = seconds_of(came)
+    request.now_s = seconds_of(tick)
     request.admit_s = math.inf
     request.first_s = math.inf
     request.outside_s = 0.0
@@ -59,7 +59,7 @@ def begin_request(plan, st, call_id, prompt, answer, tick):
     request.calls = 0
     request.home = NONE
     request.replica = NONE
-    request.measured = tick >= plan.warmup_tick
+    request.measured = came >= plan.warmup_tick
     request.failed = 0
     counter = keyed(call_id) * rng.DRAWS
     for s in range(workload.stages):

@@ -79,7 +79,7 @@ def completed(plan, st, r, pool, call, finish_s):
     if call.measured == 0:
         return
     w = call.id >> 54
-    outside_s = plan.rates[plan.pools[pool].rate].first_token_s
+    outside_s = plan.pools[pool].first_token_s
     counters = st.counters[w]
     counters[COMPLETED] += 1
     counters[INPUT] += call.input
@@ -149,7 +149,7 @@ def pass_completed(plan, st, r, pool, c, finish_s):
     q = st.call_request[c]
     if call.measured == 1:
         stage = workload.first_stage + st.requests[q].stage
-        outside_s = plan.rates[plan.pools[pool].rate].first_token_s
+        outside_s = plan.pools[pool].first_token_s
         ttft_s = call.first_s - call.arrive_s + outside_s
         e2e_s = finish_s - call.arrive_s + outside_s
         counters, times = st.stage_counters[stage], st.stage_times[stage]

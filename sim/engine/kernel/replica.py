@@ -90,9 +90,9 @@ def count_outstanding(plan, st, r, change):
     replica.outstanding += change
     g = plan.pools[replica.pool].group
     group = plan.groups[g]
-    if group.router == LEAST_OUTSTANDING or group.router == SESSION:
+    if group.router == LEAST_OUTSTANDING or group.router >= SESSION:
         i = r - group.first_replica
-        tournament.update(st.routes[g], i, replica.outstanding)
+        tournament.update(st.routes[g], i, replica.outstanding + plan.pools[replica.pool].head_start)
 
 
 @inlined
@@ -180,7 +180,7 @@ def begin(plan, st, r):
 def _lay_segment(plan, st, r, batch, tokens, attention, admitted):
     replica = st.replicas[r]
     pool = plan.pools[replica.pool]
-    rate = st.pool_rate[replica.pool]
+    rate = replica.next_rate
     replica.rate = rate
     costs = plan.rates[rate]
     context = replica.context if batch > 0 else 0.0
@@ -463,13 +463,12 @@ def _complete(plan, st, r, c):
         replica.kv -= call.input + call.output
     count_outstanding(plan, st, r, -1)
     spread(plan, st.windows, p, SYSTEM_S, call.arrive_s, replica.end_s, replica.end_s - call.arrive_s)
-    q = st.call_request[c]
-    if q == NONE:
+    if plan.workloads[call.id >> 54].stages == 0:
         completed(plan, st, r, p, call, replica.end_s)
         ask_again(plan, st, call.id >> 54, tick_of(replica.end_s))
     else:
         pass_completed(plan, st, r, p, c, replica.end_s)
-        call_ended(plan, st, q, call, replica.end_s, plan.rates[plan.pools[p].rate].first_token_s, r)
+        call_ended(plan, st, st.call_request[c], call, replica.end_s, plan.pools[p].first_token_s, r)
     free_call(st, c)
 
 

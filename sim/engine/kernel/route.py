@@ -7,7 +7,14 @@ from sim.engine.kernel.clock import END
 from sim.engine.kernel.ident import keyed, workload_of
 from sim.engine.kernel.jit import inlined
 from sim.engine.kernel.replica import pace, steps_until
-from sim.engine.plan import LEAST_OUTSTANDING, POWER_OF_TWO, RANDOM, ROUND_ROBIN, SESSION
+from sim.engine.plan import (
+    EFFICIENT_FIRST,
+    LEAST_OUTSTANDING,
+    POWER_OF_TWO,
+    RANDOM,
+    ROUND_ROBIN,
+    SESSION,
+)
 from sim.engine.state import NONE
 
 
@@ -25,7 +32,7 @@ def route(plan, st, g, call_id, q, tick):
             if g == plan.workloads[workload_of(call_id)].group:
                 st.requests[q].home = home
         return home
-    if group.router == LEAST_OUTSTANDING:
+    if group.router == LEAST_OUTSTANDING or group.router == EFFICIENT_FIRST:
         return first + tournament.first(st.routes[g])
     if group.router == ROUND_ROBIN:
         turn = st.turns[g]

@@ -60,8 +60,11 @@ def read_key(plan, st, q, read, place):
     if kind == PROMPT:
         return _key(plan, request.id, PROMPT, 0, 0, 0)
     if kind == TRANSCRIPT:
-        return _key(plan, request.id, TRANSCRIPT, read.stage, 0, place)
-    key = output_key(plan, request.id, read.stage, st.progress[q, read.stage].seen, kind, place)
+        return transcript_key(plan, request.id, read.stage, place)
+    of = st.progress[q, read.stage]
+    if kind == OWN and of.calls == 1:  # the only output is all outputs
+        kind = ALL
+    key = output_key(plan, request.id, read.stage, of.seen, kind, place)
     return key if read.share == 1.0 else rng.mix(key)
 
 
@@ -69,6 +72,12 @@ def read_key(plan, st, q, read, place):
 def prompt_key(plan, call_id):
     """Identity of the prompt of a request."""
     return _key(plan, call_id - pass_of(call_id), PROMPT, 0, 0, 0)
+
+
+@inlined
+def transcript_key(plan, request_id, stage, place):
+    """Identity of a growing transcript."""
+    return _key(plan, request_id, TRANSCRIPT, stage, 0, place)
 
 
 @inlined
