@@ -128,6 +128,11 @@ class Technique(Table):
             check_loop(value, index)
         for index in range(len(value)):
             check_reads(value, index)
+        if not any(stage.first and stage.probability != 0 for stage in value):
+            # a request of no passes takes no time: a client that does not think would ask for ever at one instant
+            raise Refusal(
+                "no stage would ever run", "give one of them first = true and a probability above 0"
+            )
         return value
 
     @property

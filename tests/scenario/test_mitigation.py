@@ -114,6 +114,14 @@ def test_limits_on_passes():
     assert with_mitigation('{ technique = "debate", agents = 400, rounds = 40 }')
 
 
+def test_a_technique_of_which_no_stage_runs_is_refused():
+    own = '[[technique]]\nname = "idle"\n[[technique.stage]]\nname = "a"\nprobability = 0\n'
+    assert "no stage would ever run" in faults('"idle"', own=own)
+    own = own.replace("probability = 0", 'first = false\nrepeat = { stage = "a", times = 2 }')
+    assert "no stage would ever run" in faults('"idle"', own=own)
+    assert with_mitigation('"idle"', own=own.replace("first = false", "probability = 0.1"))
+
+
 def test_catalog_techniques_cannot_be_shadowed():
     text = faults('"debate"', own=OWN.replace("check-twice", "debate"))
     assert 'technique[0].name: "debate" is a technique of the catalog' in text
