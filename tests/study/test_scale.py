@@ -21,6 +21,7 @@ from sim.study.scale_economies import (
     known_economies,
 )
 from sim.study.scale_history import RECORDS
+from sim.study.sizing_verdict import PASSES, Unreachable
 from tests.study.planning import chat
 
 USERS = 'workload.0.arrivals={ process = "users", users = 1000, requests_per_user_per_day = 40 }'
@@ -130,3 +131,13 @@ def test_the_load_curve_ends_in_a_knee_below_saturation():
     assert curve["fleet"]["saturation_rps"] == pytest.approx(2 * one["saturation_rps"], rel=0.08)
     with pytest.raises(UserError):
         load_curve(chat('workload.0.arrivals={ process = "closed", clients = 3 }'))
+
+
+def test_a_technique_that_answers_at_its_end_is_sized_by_its_passes():
+    """No fleet shows a revised answer within a TTFT of one second; passes of it can meet that."""
+    verified = chat(USERS, "workload.0.mitigation=chain-of-verification")
+    with pytest.raises(Unreachable):
+        scale(verified, [1e3], economies=())
+    (row,) = scale(verified, [1e3], economies=(), rule=PASSES)["rows"]
+    assert row["passes_per_request"] > 5
+    assert row["attainment_of_day"] > 0.9
