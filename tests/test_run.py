@@ -199,7 +199,7 @@ def test_a_run_without_requests_has_no_figures_per_request():
         "workload.0.arrivals.rate_per_s=1e-9", "workload.1.arrivals={process='poisson', rate_per_s=1e-9}"
     )
     summary = json.loads(json.dumps(sim.run(quiet).summary, allow_nan=False))
-    assert summary["requests"] == {"arrived": 0, "completed": 0, "rejected": 0, "in_flight": 0}
+    assert summary["requests"] == {"arrived": 0, "completed": 0, "rejected": 0, "shed": 0, "in_flight": 0}
     assert summary["latency"]["ttft_s"] == {"mean": None, "p50": None, "p90": None, "p99": None}
     assert summary["slo"]["attainment"] is None
     assert summary["energy"]["j_per_output_token"] is None

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.report.answer import ERRORS, Summary, answers
+from sim.report.passes import HEADERS as PASS_HEADERS
+from sim.report.passes import governor_lines, pass_rows
 from sim.report.plans import HEADERS, plan_lines, plan_rows
 from sim.report.site import site_lines
 from sim.report.words import NONE, counted, dollars, duration, figure, percent, rate
@@ -50,10 +52,12 @@ def render(summary: Summary) -> RenderableType:
     return Group(
         *_answer(summary),
         *_section("Latency", [_latency(summary)]),
+        *_passes(summary),
         *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
         *_section("How well the step cost is known (median error to expect)", [_knowledge(summary)]),
         *_section("Energy", [_energy(summary)]),
         *_site(summary),
+        *_governor(summary),
         *_section(
             f"Cost ({_BASIS[summary['cost']['basis']]})", [_ledger(summary), Text(""), _spent_on(summary)]
         ),
@@ -193,6 +197,21 @@ def _site(summary: Summary) -> Iterator[RenderableType]:
     lines = list(site_lines(summary))
     if lines:
         yield from _section("Site", [_named(lines)])
+
+
+def _passes(summary: Summary) -> Iterator[RenderableType]:
+    rows = list(pass_rows(summary))
+    if rows:
+        table = _table(*PASS_HEADERS)
+        for row in rows:
+            table.add_row(*row)
+        yield from _section("Passes (tokens and time of one, in the mean)", [table])
+
+
+def _governor(summary: Summary) -> Iterator[RenderableType]:
+    lines = list(governor_lines(summary))
+    if lines:
+        yield from _section("Power governor", [_named(lines)])
 
 
 def _ledger(summary: Summary) -> Table:
