@@ -71,7 +71,7 @@ class Request:
 
     def row(self, plan: Plan) -> np.void:
         """The running stage."""
-        return plan.stages[plan.workloads[self.workload]["first_stage"] + self.stage]
+        return plan.stages[plan.workloads[self.workload]["first_stage"] + self.stage]  # pyright: ignore[reportReturnType]
 
     def group(self, plan: Plan) -> int:
         return int(self.row(plan)["group"])
@@ -152,7 +152,7 @@ def run_program(center: DataCenter, request: Request) -> Generator[simpy.Event, 
         if stage["repeat"] >= 0:
             counter = keyed(request.id) * rng.DRAWS + TIMES + 2 * s
             request.stage = 0
-            progress.times = request.draw(plan, stage["times"], counter)
+            progress.times = request.draw(plan, stage["times"], counter)  # pyright: ignore[reportArgumentType]
     s = 0
     while s < workload["stages"] and not request.failed:
         request.stage = s
@@ -160,6 +160,7 @@ def run_program(center: DataCenter, request: Request) -> Generator[simpy.Event, 
         if not _issue(center, request):
             s += 1
             continue
+        assert request.joined is not None
         yield request.joined
         s = _following(plan, request)
     _finish(center, request)

@@ -91,14 +91,14 @@ class _Builder:
             row["late_in"] = _loop_of(s, program, numbers)
         row["longest_input"] = min(stage.longest_input, MOST_INPUT)
         row["probability"] = stage.probability
-        return row[()]
+        return row[()]  # pyright: ignore[reportReturnType]
 
     def amount(self, amount: Amount) -> int:
         row = np.zeros((), P.AMOUNT)
         for name in ("constant", "per_prompt", "per_answer", "per_previous", "least", "most"):
             row[name] = getattr(amount, name)
         row["sigma"] = _sigma(amount.cv)
-        self.amounts.append(row[()])
+        self.amounts.append(row[()])  # pyright: ignore[reportArgumentType]
         return len(self.amounts) - 1
 
 
@@ -109,7 +109,7 @@ def _read(read: Read, s: int, numbers: Mapping[str, int], program: str) -> np.vo
     row["tokens"], row["share"] = read.tokens, read.share
     words = f"{program}/{read.name or s}/{read.tokens}".encode()
     row["text"] = zlib.crc32(words) << 32 | zlib.adler32(words)
-    return row[()]
+    return row[()]  # pyright: ignore[reportReturnType]
 
 
 def _loop_of(s: int, program: Program, numbers: Mapping[str, int]) -> int:
