@@ -88,6 +88,7 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
     pools = np.zeros(1, P.POOL)
     pool = pools[0]
     pool["replicas"] = 1
+    pool["first_token_s"] = cost.first_token_s
     pool["scheduler"] = _SCHEDULER[protocol.scheduler]
     pool["max_batch"] = len(cost.kv_s) - 1
     pool["token_budget"] = max(protocol.token_budget, len(cost.kv_s))
