@@ -61,7 +61,7 @@ def build_plans(
     every = [*costs, *(cost for level in levels for cost in level)]
     common = {
         "pools": pools,
-        "rates": _rates(every),
+        "rates": rate_rows(every),
         "groups": _groups(scenario, pools, len(groups)),
         **_tables(every),
         **{name: getattr(demand, name) for name in Demand.__dataclass_fields__},
@@ -112,7 +112,7 @@ def _head_starts(pools: np.ndarray, costs: Sequence[StepCost]) -> np.ndarray:
     for g in np.unique(pools["group"]):
         members = np.flatnonzero(pools["group"] == g)
         ahead = 0
-        for i in sorted(members, key=lambda i: token_j(costs[i], int(pools["max_batch"][i]))):
+        for i in sorted(members.tolist(), key=lambda i: token_j(costs[i], int(pools["max_batch"][i]))):
             found[i] = ahead
             ahead += max(1, round(FULL * int(pools["max_batch"][i])))
     return found
@@ -127,7 +127,8 @@ def token_j(cost: StepCost, batch: int) -> float:
     return float(cost.static_w * step_s + cost.token_j[n] + cost.sequence_j * n + cost.kv_j * kv) / n
 
 
-def _rates(costs: Sequence[StepCost]) -> np.ndarray:
+def rate_rows(costs: Sequence[StepCost]) -> np.ndarray:
+    """The scalars of step costs, RATE[len(costs)]."""
     rows = np.zeros(len(costs), P.RATE)
     for row, cost in zip(rows, costs, strict=True):
         for name in P.RATE.names or ():

@@ -418,9 +418,8 @@ class DataCenter:
 
         def arrive(_: simpy.Event) -> None:
             self.coming -= 1
-            self.arrive(
-                call_id, *(int(draw.tokens(self.plan, w, side, number)) for side in (0, 1)), int(tick)
-            )
+            prompt, answer = (int(draw.tokens(self.plan, w, side, number)) for side in (0, 1))
+            self.arrive(call_id, prompt, answer, int(tick))
 
         self.at(tick, ARRIVE, call_id).callbacks.append(arrive)
 

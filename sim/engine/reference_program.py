@@ -234,9 +234,10 @@ def _finish(center: DataCenter, request: Request) -> None:
     center.in_flight -= 1
     tick = round(request.now_s * clock.TICKS_PER_S)
     counters = books.counters[w]
+    if request.failed or request.passes == 0:
+        tick += RETRY_TICKS
     if request.failed:
         counters[S.REJECTED] += request.measured
-        tick += RETRY_TICKS
     elif request.measured:
         counters[S.INPUT] += request.input
         counters[S.OUTPUT] += request.output

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from sim.scenario.fields import Positive, Refusal, Seconds, Table
+from sim.scenario.fields import Positive, Refusal, Seconds, Table, is_number
 from sim.scenario.show import show
 
 
 def _shares(value: object) -> tuple[float, ...]:
-    shares = tuple(value) if isinstance(value, list | tuple) else (value,)
-    if not all(isinstance(s, int | float) and not isinstance(s, bool) and 0 < s < 1 for s in shares):
+    given: tuple[Any, ...] = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not all(is_number(s) and 0 < s < 1 for s in given):
         raise Refusal(
             f"must be shares of TDP between 0 and 1; given {show(value)}", "for example [0.9, 0.75, 0.6]"
         )
-    if any(a <= b for a, b in itertools.pairwise(shares)):
+    if any(a <= b for a, b in itertools.pairwise(given)):
         raise Refusal(f"must fall; given {show(value)}", "for example [0.9, 0.75, 0.6]")
-    return tuple(float(s) for s in shares)
+    return tuple(float(s) for s in given)
 
 
 class Governor(Table):

@@ -10,6 +10,7 @@ import numpy as np
 
 from sim.cost.types import StepCost
 from sim.engine import plan as P
+from sim.engine.build import rate_rows
 from sim.engine.dataplane import Cell
 from sim.engine.kernel.rng import stream_key
 from sim.engine.plan import Plan
@@ -101,12 +102,9 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
         sequence_s = sequence_s + cost.kv_s * np.arange(len(cost.kv_s)) * protocol.input_len
     groups = np.zeros(1, P.GROUP)
     groups["replicas"] = 1
-    rates = np.zeros(1, P.RATE)
-    for name in P.RATE.names or ():
-        rates[name] = getattr(cost, name)
     return Plan(
         pools=pools,
-        rates=rates,
+        rates=rate_rows([cost]),
         groups=groups,
         workloads=_workload(protocol),
         lengths=_lengths(protocol),

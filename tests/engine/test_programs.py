@@ -263,3 +263,12 @@ def test_joules_and_tokens_do_not_depend_on_how_time_is_cut_into_windows(engine)
     long = run_plans(built, engine=engine, log_requests=1000)
     assert long.window_s > 10 * short.window_s
     np.testing.assert_allclose(long.windows.sum(axis=1), short.windows.sum(axis=1), rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("engine", ["kernel", "simpy"])
+def test_a_client_whose_request_needs_no_pass_does_not_ask_for_ever_at_once(engine):
+    nothing = Program("nothing", (Stage("none", MODELS[0], calls=Amount(constant=0)),))
+    closed = {"process": "closed", "clients": 2, "think": 0.0}
+    made = scenario([{"arrivals": closed}], duration=3.0)
+    run = run_plans(plans(made, programs=[nothing]), engine=engine)
+    assert run.counters[0, S.ARRIVED] == run.counters[0, S.COMPLETED] == 2 * 3  # once a second

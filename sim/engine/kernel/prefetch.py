@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# pyright: reportPrivateImportUsage=false
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic

@@ -49,7 +49,8 @@ def admit_prefix(plan, st, r, c, room, limit):
         place = pass_of(call.id) - st.requests[q].first_pass
     workload = plan.workloads[call.id >> 54]
     block = workload.prompt_blocks
-    found = 0
+    found, taken = 0, 0
+    parent = NONE
     for commit in range(2):
         left = call.input
         whole = True  # all texts so far are in the cache to their end
@@ -142,22 +143,20 @@ def leave_output(plan, st, r, c):
     leaf = st.call_leaf[c]
     if call.output > 0:
         text = private_key(plan, call.id)
-        grown = False
         if q != NONE:
             request = st.requests[q]
             stage = plan.stages[stage_of(plan, st, q)]
-            grown = stage.grows == 1 and call.input < stage.longest_input
             kind = ALL if request.calls == 1 else OWN
             seen = st.progress[q, request.stage].seen + 1
             place = pass_of(call.id) - request.first_pass
             text = output_key(plan, request.id, request.stage, seen, kind, place)
-        if grown:
-            told = read_tokens(plan, st, q, plan.reads[stage.first_read + stage.reads - 1])
-            if told > 0 and leaf != NONE and st.nodes[leaf].users == 1:
-                st.nodes[leaf].tokens += call.output
-                return release_prefix(st, r, c) - call.output
-            if told == 0:  # the transcript begins with this output
-                text = transcript_key(plan, request.id, request.stage, place)
+            if stage.grows == 1 and call.input < stage.longest_input:
+                told = read_tokens(plan, st, q, plan.reads[stage.first_read + stage.reads - 1])
+                if told > 0 and leaf != NONE and st.nodes[leaf].users == 1:
+                    st.nodes[leaf].tokens += call.output
+                    return release_prefix(st, r, c) - call.output
+                if told == 0:  # the transcript begins with this output
+                    text = transcript_key(plan, request.id, request.stage, place)
         key = chained(st.nodes[leaf].key if leaf != NONE else rng.mix(uint64(r)), text)
         if _find(st, key) == NONE:
             node = _new(st, key, leaf)

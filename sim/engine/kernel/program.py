@@ -227,9 +227,12 @@ def _finish(plan, st, q):
     w = workload_of(request.id)
     st.scalars[IN_FLIGHT] -= 1
     tick = tick_of(request.now_s)
+    if (
+        request.failed == 1 or request.passes == 0
+    ):  # a client that gets nothing at once must not ask for ever at once
+        tick += RETRY_TICKS
     if request.failed == 1:
         st.counters[w, REJECTED] += request.measured
-        tick += RETRY_TICKS
     elif request.measured == 1:
         request_completed(plan, st, q)
     ask_again(plan, st, w, tick)

@@ -338,7 +338,8 @@ def end(plan, st, r):
     pool = plan.pools[p]
     steps = replica.segment_steps
     row = st.finishing[r]
-    prefetch(st.calls, row[0] & _CALL_MASK)  # what ends is likely to be long out of the cache
+    # what ends is likely to be long out of the cache
+    prefetch(st.calls, row[0] & _CALL_MASK)  # pyright: ignore[reportCallIssue]
     _book_segment(plan, st, replica, steps)
     if replica.batch > 0:
         replica.steps += steps
