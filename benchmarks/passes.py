@@ -19,7 +19,7 @@ from sim.scenario.schema import Scenario
 from sim.workload.programs import program_of
 
 REPLICAS, CELLS, RATE_PER_S = 128, 2, 160.0
-"""Load: about 70 % without prefix cache."""
+"""Stable: about 26 calls decode at once on a replica without prefix cache, 16 with it."""
 MODEL = "Llama-3.1-70B"
 
 
