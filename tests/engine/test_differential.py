@@ -197,7 +197,7 @@ def program_setups(draw) -> tuple:
     return made, costs, [draw(st.one_of(programs(served), st.just(plain(w.model)))) for w in made.workloads]
 
 
-@settings(max_examples=200, derandomize=True, **COMMON)
+@settings(max_examples=120, derandomize=True, **COMMON)
 @given(program_setups())
 def test_engines_agree_on_programs_and_prefix_caches(setup):
     compare(*setup)

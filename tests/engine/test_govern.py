@@ -44,7 +44,7 @@ def governed(draw) -> tuple:
     return made, costs, [slower], run, governor
 
 
-@settings(max_examples=100, derandomize=True, **COMMON)
+@settings(max_examples=60, derandomize=True, **COMMON)
 @given(governed())
 def test_engines_agree_under_a_governor(setup):
     made, costs, levels, run, governor = setup

@@ -11,6 +11,7 @@ import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
 
 from sim.errors import Interrupted, UserError
@@ -139,15 +140,12 @@ def wait_until(happened, seconds=60.0):
 
 def children(pid):
     """Worker processes of `pid`: all its children but multiprocessing's own helper."""
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
-    ).stdout
-    return [int(line.split()[0]) for line in listed.splitlines() if "spawn_main" in line]
+    found = psutil.Process(pid).children()
+    return [child.pid for child in found if any("spawn_main" in word for word in child.cmdline())]
 
 
 def alive(pid):
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
-    return bool(state.strip()) and not state.startswith("Z")
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def test_resuming_does_only_what_is_missing(plain, tmp_path):

@@ -18,9 +18,13 @@ BURST = """Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
 5,ChatGPT,472,18,490,log
 45,GPT-4,1087,230,1317,log
 """
-MOONCAKE = """{"timestamp": 0, "input_length": 6758, "output_length": 500, "hash_ids": [0, 1, 2, 3, 4, 12, 13]}
-{"timestamp": 1500, "input_length": 7319, "output_length": 490, "hash_ids": [0, 1, 2, 3, 4, 14, 15]}
-"""
+MOONCAKE = "".join(
+    f'{{"timestamp": {at}, "input_length": {tokens}, "output_length": {answer}, "hash_ids": {hashes}}}\n'
+    for at, tokens, answer, hashes in (
+        (0, 6758, 500, list(range(14))),
+        (1500, 7319, 490, [*range(13), 14, 15]),
+    )
+)
 PLAIN = "arrival_s,input_tokens,output_tokens\n3.0,10,2\n1.0,20,0\n"
 
 
