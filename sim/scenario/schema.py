@@ -84,8 +84,9 @@ class Scenario(Table):
     router: Router = Field(
         default="least-outstanding",
         description="How an arriving request's replica is chosen among those that serve its model: fewest "
-        "requests in it, in turn, at random, the emptier of two at random, least KV cache in use, or (session) for "
-        "every pass of a request to one model the replica that its first pass got, the one with fewest requests.",
+        "requests in it; in turn; at random; the emptier of two at random; least KV cache in use; session: for every "
+        "pass that asks for the workload's own model the replica that the first of them got, other passes by fewest "
+        "requests; efficient-first: fewest requests, but pools that need less energy a token are filled first.",
     )
     cells: Count = Field(
         default=1,
