@@ -188,6 +188,7 @@ def _group(observed: Observed, model: str) -> dict[str, Any]:
         "waiting_at_end": found.waiting_at_end,
         "service_s": service_s,
         "settled": found.settled,
+        "counted": "requests" if all(observed.programs[c.workload].is_plain for c in calls) else "passes",
     }
 
 

@@ -27,16 +27,16 @@ def warnings_of(summary: Mapping[str, Any]) -> list[str]:
 
 def _overloads(summary: Mapping[str, Any]) -> Iterator[str]:
     for group in summary["overload"]["groups"]:
-        grows, offered = group["backlog_grows_per_s"], group["offered_rps"]
+        grows, offered, counted = group["backlog_grows_per_s"], group["offered_rps"], group["counted"]
         if grows:
             yield (
-                f"offered load above capacity: of {offered:.3g} requests/s for {group['model']} the fleet serves "
-                f"{offered - grows:.3g}; the backlog grows by {grows:.3g} requests/s; these percentiles depend on "
+                f"offered load above capacity: of {offered:.3g} {counted}/s for {group['model']} the fleet serves "
+                f"{offered - grows:.3g}; the backlog grows by {grows:.3g} {counted}/s; these percentiles depend on "
                 "the run's length"
             )
         elif group["waiting_at_end"] > STILL_WAITING_SHARE * group["arrived"]:
             yield (
-                f"{group['waiting_at_end']:,.0f} requests for {group['model']} still waited when arrivals ended: "
+                f"{group['waiting_at_end']:,.0f} {counted} for {group['model']} still waited when arrivals ended: "
                 "a burst or a peak stood at the end of the run, and its percentiles depend on where it ends"
             )
 

@@ -57,15 +57,16 @@ def _margin(summary: Summary) -> str:
 def _headroom(summary: Summary, group: Summary) -> str:
     several = len(summary["overload"]["groups"]) > 1
     of = f" for {group['model']}" if several else ""
+    counted = group.get("counted", "requests")
     if group["backlog_grows_per_s"]:
-        return f"none{of}: the backlog grows by {group['backlog_grows_per_s']:.3g} requests/s"
+        return f"none{of}: the backlog grows by {group['backlog_grows_per_s']:.3g} {counted}/s"
     if group["load"] is None:
         return f"not estimated{of} (static batching, or no arrivals over time)"
     pools = [p for p in summary["pools"] if p["model"] == group["model"]]
     missed = (summary["slo"]["attainment"] or 1.0) < SLO_MET
     binds = ", ".join(dict.fromkeys(p["capacity"]["binds"] for p in pools))
     return (
-        f"load is {percent(group['load'])} of about {group['capacity_rps']:.3g} requests/s{of}, where {binds} "
+        f"load is {percent(group['load'])} of about {group['capacity_rps']:.3g} {counted}/s{of}, where {binds} "
         f"binds; targets {'break' if missed else 'may break'} sooner"
     )
 

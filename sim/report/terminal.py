@@ -118,14 +118,14 @@ def _latency(summary: Summary) -> Table:
     for workload in summary["workloads"]:
         slo = workload["slo"]
         for key, label in _LATENCIES.items():
-            target = slo["targets"].get(key)
+            target, latency = slo["targets"].get(key), workload["latency"][key]
             shares = {"ttft_s": slo["ttft_share"], "tpot_s": slo["tpot_share"]}
             table.add_row(
                 workload["name"] if key == "ttft_s" else "",
                 label,
-                *(duration(workload["latency"][key][s]) for s in _STATISTICS),
+                *(duration(latency[s]) for s in _STATISTICS),
                 duration(target),
-                percent(shares.get(key)) if target is not None else NONE,
+                percent(shares.get(key)) if target is not None and latency["mean"] is not None else NONE,
             )
     return table
 

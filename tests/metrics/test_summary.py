@@ -158,3 +158,13 @@ def test_windows_with_nobody_running_have_an_empty_batch():
     assert table["mean_batch"][-1] == 0
     assert np.isfinite(table["mean_batch"]).all()
     assert table["pool"].tolist() == ["H100-SXM-80GB-0"] * len(table["start_s"])
+
+
+def test_a_group_that_programs_ask_counts_passes():
+    made = scenario([{"arrivals": BURST, "lengths": FIXED, "mitigation": "self-consistency"}], duration=10.0)
+    summary = summarise(observe(made))
+    (group,) = summary["overload"]["groups"]
+    assert group["counted"] == "passes"
+    assert group["arrived"] == summary["passes"] == 5 * summary["requests"]["completed"]
+    plain = summarise(observe(scenario([{"arrivals": BURST, "lengths": FIXED}], duration=10.0)))
+    assert plain["overload"]["groups"][0]["counted"] == "requests"
