@@ -15,6 +15,7 @@ from sim.errors import Fault, Interrupted, ScenarioError, UserError
 if TYPE_CHECKING:
     import numpy as np
 
+    from sim.cost.deployment import Deployment
     from sim.cost.types import StepCost
     from sim.economics.prices import Prices
     from sim.metrics.observed import Observed
@@ -116,7 +117,8 @@ def step_costs(
     for i, pool in enumerate(scenario.pools):
         known = contexts.get(pool.model, [])
         try:
-            costs.append(_step_cost(pool, known, calibration_z, pool.power_cap_w))
+            cost = _step_cost(pool, known, calibration_z, pool.power_cap_w)
+            costs.append(_with_handover(cost, pool, scenario, known) if pool.role == "prefill" else cost)
         except UserError as error:
             faults += [replace(f, path=f"pool[{i}].{f.path}".rstrip(".")) for f in error.faults]
     faults = faults or limit_faults(scenario, [cost.idle_w for cost in costs])
@@ -170,28 +172,31 @@ def _step_cost(
     """
     from sim.catalog.accelerators import accelerator
     from sim.catalog.models import model
-    from sim.cost.deployment import Deployment
     from sim.cost.dvfs import SLOW_CLOCK, capped, slowed_like
     from sim.cost.interval import at
     from sim.cost.limit import power_limited
     from sim.cost.silicon import silicon_cost
+    from sim.cost.speculation import Draft, speculative_cost
     from sim.cost.step import fitted_for, step_cost
 
-    context = sum(contexts) / len(contexts) if contexts else TYPICAL_CONTEXT
+    context = _mean_context(contexts)
     chip, served = accelerator(pool.accelerator), model(pool.model)
-    deployment = Deployment(**{name: getattr(pool, name) for name in Deployment.__dataclass_fields__})
+    deployment = _deployment(pool)
 
     def tables(clock: float) -> StepCost:
-        return step_cost(
-            served,
-            chip,
-            deployment,
-            max_batch=pool.scheduler.max_batch,
-            max_step_tokens=pool.scheduler.token_budget,
-            typical_context=context,
-            fitted=at(fitted_for(chip, deployment), calibration_z),
-            clock=clock,
-        )
+        shape = {
+            "max_batch": pool.scheduler.max_batch,
+            "max_step_tokens": pool.scheduler.token_budget,
+            "typical_context": context,
+            "fitted": at(fitted_for(chip, deployment), calibration_z),
+            "clock": clock,
+        }
+        if pool.speculation is None:
+            return step_cost(served, chip, deployment, **shape)
+        drafts = pool.speculation
+        small = model(drafts.draft) if drafts.draft else None
+        draft = Draft(small, drafts.length, drafts.tokens_per_step)
+        return speculative_cost(served, chip, deployment, draft, **shape)
 
     full = cost = tables(1.0)
     if pool.cost_model == "silicon":
@@ -202,6 +207,48 @@ def _step_cost(
     if pool.cost_model == "silicon":
         slow = slowed_like(cost, full, slow)
     return capped(cost, cap_w, slow=slow, tdp_w=chip.tdp_w, typical_context=context)
+
+
+def _mean_context(contexts: Sequence[float]) -> float:
+    return sum(contexts) / len(contexts) if contexts else TYPICAL_CONTEXT
+
+
+def _deployment(pool: Pool) -> Deployment:
+    from sim.cost.deployment import Deployment
+
+    return Deployment(**{name: getattr(pool, name) for name in Deployment.__dataclass_fields__})
+
+
+def _with_handover(cost: StepCost, pool: Pool, scenario: Scenario, contexts: Sequence[float]) -> StepCost:
+    """`cost` of a pool that prefills, with the time to send KV on: to the slowest of the pools that decode."""
+    from sim.catalog.accelerators import accelerator
+    from sim.catalog.models import model
+    from sim.cost.step import fitted_for
+    from sim.cost.transfer import Side, handover, link_bytes_per_s
+    from sim.scenario.roles import Transfer
+
+    settings = pool.transfer or Transfer()
+
+    def side(of: Pool) -> Side:
+        chip, deployment = accelerator(of.accelerator), _deployment(of)
+        share = fitted_for(chip, deployment).coefficients.link_bandwidth
+        given = settings.bandwidth_gb_per_s
+        return Side(deployment, given * 1e9 if given else link_bytes_per_s(chip, settings.link, share))
+
+    found = [
+        handover(
+            model(pool.model),
+            side(pool),
+            side(other),
+            latency_s=settings.latency_s,
+            overlap=settings.overlap,
+            typical_context=_mean_context(contexts),
+        )
+        for other in scenario.pools
+        if other.role == "decode" and other.model == pool.model
+    ]
+    per_prompt, per_token = (max(values) for values in zip(*found, strict=True))
+    return replace(cost, handover_s=per_prompt, handover_token_s=per_token)
 
 
 def check(scenario: Scenario) -> tuple[StepCost, ...]:

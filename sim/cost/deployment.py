@@ -50,6 +50,7 @@ class Limits:
     """What the scheduler allows of one replica, and the context to expect.
 
     max_batch: sequences in a step;  max_step_tokens: computed tokens (decode and prefill) in a step.
+    width: tokens that a step computes of each decoding sequence: above 1 it verifies a draft.
     typical_context: context per sequence [tokens]. Sliding windows no longer than this count as full for
         every sequence, longer windows as never reached.
     """
@@ -57,6 +58,7 @@ class Limits:
     max_batch: int
     max_step_tokens: int
     typical_context: float = 1024.0
+    width: int = 1
 
 
 def check(deployment: Deployment, model: Model) -> None:

@@ -170,7 +170,7 @@ class _Ladder:
         runs at that of the largest batch (energies of sequences) or of the last step (prompts). The draw while
         serving is that of the fastest step; what others draw less is taken off their entries."""
         a, b = self.full, self.slow
-        of_batch = clock[np.minimum(np.arange(len(a.kv_s)), len(clock) - 1)]
+        of_batch = clock[np.minimum(np.arange(len(a.kv_s)) * a.width, len(clock) - 1)]
         last, decode, prompt = _time_share(clock[-1]), _energy_share(of_batch[-1]), _energy_share(clock[-1])
         found = replace(
             a,

@@ -19,8 +19,9 @@ from sim.cost.types import StepCost
 class TypicalSteps:
     """The step that each entry T of a table stands for. All float64[T + 1] but `batch`, which is int64.
 
-    Up to the largest batch: T decoding sequences of `typical_context` tokens each. Beyond it: the largest batch
-    decodes and the other tokens are a chunk of one prompt. batch: sequences;  kv: tokens they attend to;
+    Up to the largest batch: T decoding sequences of `typical_context` tokens each (with drafts, T / width of them).
+    Beyond it: the largest batch decodes and the other tokens are a chunk of one prompt. batch: sequences;  kv: tokens
+    they attend to;
     prefill: prompt tokens;  attention: their work [token^2].
     """
 
@@ -47,8 +48,8 @@ class TypicalSteps:
 def typical_steps(cost: StepCost, typical_context: float) -> TypicalSteps:
     """The steps that the entries of `cost.token_j` stand for."""
     tokens = np.arange(len(cost.token_j))
-    batch = np.minimum(tokens, len(cost.kv_s) - 1)
-    prefill = (tokens - batch).astype(np.float64)
+    batch = np.minimum(tokens // cost.width, len(cost.kv_s) - 1)
+    prefill = (tokens - batch * cost.width).astype(np.float64)
     return TypicalSteps(batch, batch * typical_context, prefill, 0.5 * prefill**2)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sim.catalog.types import Accelerator, Model
 from sim.cost.deployment import Deployment, Limits
@@ -19,6 +19,17 @@ LARGEST_RESERVE = 0.05
 """The reserve is at most this share of the memory: small chips run small runtimes."""
 LOGIT_COPIES_BYTES = 8.0
 """Two 32-bit copies of the logits (raw and normalised) while sampling."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What else an accelerator holds, of a draft: weights [bytes], and cache per token of context [bytes]."""
+
+    weights_bytes: float = 0.0
+    token_bytes: float = 0.0
+
+
+ALONE = Beside()
 
 
 def weight_bytes(model: Model, d: Deployment) -> float:
@@ -48,7 +59,7 @@ def activation_bytes(model: Model, d: Deployment, limits: Limits) -> float:
         one = model.hidden + model.ffn_matrices * model.moe.expert_ffn / d.tensor_parallel
         inner = max(model.moe.top_k * one, inner if model.moe.dense_layers else 0.0)
     heads = (model.heads + 2 * model.kv_heads) * model.head_dim / d.tensor_parallel
-    logits = math.ceil(limits.max_batch / d.lanes) * model.vocab * LOGIT_COPIES_BYTES
+    logits = math.ceil(limits.max_batch / d.lanes) * limits.width * model.vocab * LOGIT_COPIES_BYTES
     return tokens * (4 * model.hidden + heads + inner) * ACTIVATION_BYTES + logits
 
 
@@ -60,8 +71,9 @@ def memory_budget(
     *,
     memory_rule: str,
     reserve_bytes: float,
+    beside: Beside = ALONE,
 ) -> MemoryBudget:
-    """The budget of one accelerator, and the replica's KV room.
+    """The budget of one accelerator, and the replica's KV room. Weights and cache of a draft count as the model's.
 
     memory_rule "card": the stack fills `memory_fraction` of the card with everything (as vLLM and SGLang do);
     "rest": KV takes that fraction of what weights and reserve leave (as TensorRT-LLM does).
@@ -70,7 +82,7 @@ def memory_budget(
     """
 
     def budget(d: Deployment) -> MemoryBudget:
-        return _budget(model, accelerator, d, limits, memory_rule, reserve_bytes)
+        return _budget(model, accelerator, d, limits, memory_rule, reserve_bytes, beside)
 
     found = budget(deployment)
     if found.kv_capacity_tokens >= LEAST_KV_TOKENS:
@@ -92,9 +104,10 @@ def _budget(
     limits: Limits,
     memory_rule: str,
     reserve_bytes: float,
+    beside: Beside,
 ) -> MemoryBudget:
     total = accelerator.memory_bytes
-    held, active = weight_bytes(model, d), activation_bytes(model, d, limits)
+    held, active = weight_bytes(model, d) + beside.weights_bytes, activation_bytes(model, d, limits)
     reserve = min(reserve_bytes, LARGEST_RESERVE * total)
     left = total - reserve - held - active
     kv = left - (1 - d.memory_fraction) * total if memory_rule == "card" else left * d.memory_fraction
@@ -102,14 +115,15 @@ def _budget(
     stage = math.ceil(model.layers / d.pipeline_parallel) / model.layers
     room = kv - _sequences(d, limits) * one.sequence_bytes * stage
     most = _sequences(d, limits) * model.max_context
-    tokens = min(most, math.floor(room / (one.token_bytes * stage))) if one.token_bytes else most
+    token_bytes = one.token_bytes * stage + beside.token_bytes
+    tokens = min(most, math.floor(room / token_bytes)) if token_bytes else most
     return MemoryBudget(
         total_bytes=total,
         weights_bytes=held,
         reserve_bytes=reserve + left - kv,
         activation_bytes=active,
         kv_bytes=max(kv, 0.0),
-        kv_bytes_per_token=one.token_bytes * stage,
+        kv_bytes_per_token=token_bytes,
         state_bytes_per_sequence=one.sequence_bytes * stage,
         kv_capacity_tokens=max(tokens, 0) * d.attention_data_parallel if room > 0 else 0,
     )

@@ -93,16 +93,16 @@ def _linear_flop_j(s: Setting, e: Energy) -> float:
     return e.attention_flop_j if s.format.linear_bytes == HEAD_BYTES else e.linear_flop_j
 
 
-def sequence_j(s: Setting, e: Energy) -> float:
+def sequence_j(s: Setting, e: Energy, width: int = 1) -> float:
     """Energy per sequence and step: output head, full windows, recurrent states."""
     moved = s.cache.sequence_traffic_bytes * s.deployment.tensor_parallel
-    return 2 * s.weights.head * e.attention_flop_j + moved * e.byte_j
+    return 2 * s.weights.head * width * e.attention_flop_j + moved * e.byte_j
 
 
-def kv_j(s: Setting, e: Energy) -> float:
+def kv_j(s: Setting, e: Energy, width: int = 1) -> float:
     """Energy per KV token and step; caches that cannot be split are read by every tensor-parallel rank."""
     moved = s.cache.token_bytes * s.deployment.tensor_parallel
-    return moved * e.byte_j + s.attention.decode_token * e.attention_flop_j
+    return moved * e.byte_j + s.attention.decode_token * width * e.attention_flop_j
 
 
 @overload

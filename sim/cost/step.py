@@ -9,7 +9,7 @@ from sim.cost import dvfs, power, timing
 from sim.cost.calibration import Catalog
 from sim.cost.coefficients import Fitted, coefficients, coverage, weak_spots
 from sim.cost.deployment import Deployment, Limits, check
-from sim.cost.memory import memory_budget
+from sim.cost.memory import ALONE, Beside, memory_budget
 from sim.cost.power import FINE_EXPERTS
 from sim.cost.precision import HEAD_BYTES, number_format, stored_as
 from sim.cost.setting import Setting, setting
@@ -27,6 +27,8 @@ def step_cost(
     typical_context: float = 1024.0,
     fitted: Fitted | None = None,
     clock: float = 1.0,
+    width: int = 1,
+    beside: Beside = ALONE,
 ) -> StepCost:
     """Tables of one replica's step time and energy, its memory budget, and how all this is known.
 
@@ -34,12 +36,14 @@ def step_cost(
         max_batch, since every sequence computes one);
     typical_context: mean context per sequence [tokens], which only sliding windows ask for (see `Limits`);
     fitted: coefficients to use in place of the catalog's for (generation, stack, precision).
+    width: tokens that a step computes of each decoding sequence; above 1 it verifies a draft, which `speculation`
+        adds the time and energy of.  beside: what the draft takes of the memory.
     clock: share of full core clock at which the accelerators run, for `dvfs.capped` and `dvfs.locked`.
     Raises ScenarioError if the deployment is impossible or the model does not fit, CatalogError for an
     unknown stack or precision.
     """
     check(deployment, model)
-    limits = Limits(max_batch, max(max_step_tokens, max_batch), typical_context)
+    limits = Limits(max_batch, max(max_step_tokens, max_batch * width), typical_context, width)
     if fitted is None:
         fitted = fitted_for(accelerator, deployment)
     s = setting(model, accelerator, deployment, limits, fitted.coefficients, expands_kv=fitted.expands_kv)
@@ -50,6 +54,7 @@ def step_cost(
         limits,
         memory_rule=fitted.memory_rule,
         reserve_bytes=fitted.coefficients.reserve_bytes,
+        beside=beside,
     )
     joules = power.energy(accelerator, fitted, s.arithmetic)
     if clock != 1.0:
@@ -61,8 +66,8 @@ def step_cost(
     return StepCost(
         token_s=time[: end + 1],
         token_s_beyond=float(time[end + lanes] - time[end]) / lanes,
-        sequence_s=timing.sequence_s(s, sequences),
-        kv_s=timing.kv_token_s(s) * busiest_share(sequences, lanes),
+        sequence_s=timing.sequence_s(s, sequences, width),
+        kv_s=timing.kv_token_s(s, width) * busiest_share(sequences, lanes),
         attention_s=timing.prefill_pair_s(s),
         host_s=timing.host_s(s, sequences),
         host_prefill_s=timing.host_token_s(s),
@@ -70,8 +75,8 @@ def step_cost(
         first_token_s=s.coefficients.first_token_s,
         token_j=joule[: end + 1],
         token_j_beyond=float(joule[end + lanes] - joule[end]) / lanes,
-        sequence_j=power.sequence_j(s, joules),
-        kv_j=power.kv_j(s, joules),
+        sequence_j=power.sequence_j(s, joules, width),
+        kv_j=power.kv_j(s, joules, width),
         attention_j=s.attention.prefill_pair * joules.attention_flop_j,
         static_w=joules.serving_w * deployment.accelerators,
         idle_w=joules.idle_w * deployment.accelerators,
@@ -79,6 +84,7 @@ def step_cost(
         memory=memory,
         knowledge=fitted.knowledge,
         warnings=(*fitted.warnings, *_warnings(s, limits)),
+        width=width,
     )
 
 

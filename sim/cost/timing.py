@@ -110,23 +110,26 @@ def _exchange_s(s: Setting, rank_bytes: np.ndarray) -> np.ndarray:
     return transfer.time_s(sent * there) + transfer.time_s(sent)
 
 
-def sequence_s(s: Setting, sequences: np.ndarray) -> np.ndarray:
+def sequence_s(s: Setting, sequences: np.ndarray, width: int = 1) -> np.ndarray:
     """Accelerator time that depends on the sequences: output head, full windows, recurrent states; and the
-    host's serial part (of which `token_s` already counts every token as if it were prefill)."""
+    host's serial part (of which `token_s` already counts every token as if it were prefill).
+
+    width: tokens that a step computes of each sequence, all of which go through the head."""
     c, d = s.coefficients, s.deployment
     busy = np.ceil(sequences / d.lanes)
     share = s.weights.head / d.tensor_parallel
     reading = share * HEAD_BYTES / (s.bandwidth * c.weight_bandwidth)
-    head = _norm3(reading, 2 * share * (busy + TILE_TOKENS) / (s.peak16 * c.dense_flops))
+    head = _norm3(reading, 2 * share * (busy * width + TILE_TOKENS) / (s.peak16 * c.dense_flops))
     cached = busy * s.cache.sequence_traffic_bytes / (s.bandwidth * c.kv_bandwidth)
-    return head + cached + _serial(s) * (host_s(s, sequences) - host_token_s(s) * sequences)
+    return head + cached + _serial(s) * (host_s(s, sequences) - host_token_s(s) * sequences * width)
 
 
-def kv_token_s(s: Setting) -> float:
-    """Decode attention per KV token, all layers, on the lane that holds the token."""
+def kv_token_s(s: Setting, width: int = 1) -> float:
+    """Decode attention per KV token, all layers, on the lane that holds the token; read once for all `width` tokens
+    that a step computes of its sequence."""
     c = s.coefficients
     reading = s.cache.token_bytes * s.kv_traffic / (s.bandwidth * c.kv_bandwidth)
-    flops = s.attention.decode_token / s.deployment.tensor_parallel
+    flops = s.attention.decode_token * width / s.deployment.tensor_parallel
     return float(_norm3(reading, flops / (s.peak16 * c.attention_flops)))
 
 

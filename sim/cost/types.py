@@ -52,6 +52,10 @@ class StepCost:
     Powers and energies are of the replica's accelerators only (all of them), without host or cooling.
 
     token_s, token_j: float64[max_step_tokens + 1];  kv_s, sequence_s, host_s: float64[max_batch + 1].
+    width, tokens_per_step: tokens that a step computes of each decoding sequence, and those of them that it emits;
+        other than 1 with speculative decoding (see `sim.cost.speculation`), where T = width n + p.
+    handover_s, handover_token_s: of replicas that only prefill, the time to send a prompt's KV on: for each prompt,
+        and for each of its tokens (see `sim.cost.transfer`).
     first_token_s: latency outside the engine (HTTP, tokenizer, detokenizer), added to TTFT and end-to-end
         time.
     idle_w: draw while no call is on the replica, the model resident.
@@ -77,3 +81,7 @@ class StepCost:
     memory: MemoryBudget
     knowledge: Knowledge
     warnings: tuple[str, ...] = field(default=())
+    width: int = 1
+    tokens_per_step: float = 1.0
+    handover_s: float = 0.0
+    handover_token_s: float = 0.0

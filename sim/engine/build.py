@@ -32,6 +32,7 @@ _ROUTER = {
     "session": P.SESSION,
     "efficient-first": P.EFFICIENT_FIRST,
 }
+_ROLE = {None: P.WHOLE, "prefill": P.PREFILL, "decode": P.DECODE}
 _ROUND_WINDOWS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 RANKED_CONTEXT = 1024.0
 """Context at which pools are ranked by the energy of a token [tokens]."""
@@ -52,17 +53,19 @@ def build_plans(
     Raises ScenarioError if a pool can never admit a request of one of its workloads.
     """
     models = list(dict.fromkeys(pool.model for pool in scenario.pools))
-    groups = {model: g for g, model in enumerate(models)}
+    groups = {model: g for g, model in enumerate(models)}  # where requests arrive
+    takers = dict.fromkeys(pool.model for pool in scenario.pools if pool.role == "decode")
+    takers = {model: len(models) + i for i, model in enumerate(takers)}
     demand = build_demand(scenario, groups, traces)
     stages = build_programs(programs, demand.workloads, groups)
-    pools = _pools(scenario, groups, costs)
+    pools = _pools(scenario, groups, takers, costs)
     _check_admissible(scenario, demand, pools)
     window_s = _window_s(scenario)
     every = [*costs, *(cost for level in levels for cost in level)]
     common = {
         "pools": pools,
         "rates": rate_rows(every),
-        "groups": _groups(scenario, pools, len(groups)),
+        "groups": _groups(scenario, pools, len(groups), len(takers)),
         **_tables(every),
         **{name: getattr(demand, name) for name in Demand.__dataclass_fields__},
         **stages._asdict(),
@@ -77,11 +80,16 @@ def build_plans(
     return tuple(Plan(cell=cell, **common) for cell in range(scenario.cells))
 
 
-def _pools(scenario: Scenario, groups: Mapping[str, int], costs: Sequence[StepCost]) -> np.ndarray:
+def _pools(
+    scenario: Scenario, groups: Mapping[str, int], takers: Mapping[str, int], costs: Sequence[StepCost]
+) -> np.ndarray:
+    """takers: groups that decode what those of `groups` have prefilled, by model."""
     rows = np.zeros(len(scenario.pools), P.POOL)
     for row, pool, cost in zip(rows, scenario.pools, costs, strict=True):
         scheduler = pool.scheduler
-        row["group"] = groups[pool.model]
+        row["role"] = _ROLE[pool.role]
+        row["group"] = (takers if pool.role == "decode" else groups)[pool.model]
+        row["next_group"] = takers.get(pool.model, -1)
         row["replicas"] = pool.replicas // scenario.cells
         row["scheduler"] = _SCHEDULER[scheduler.kind]
         row["max_batch"] = scheduler.max_batch
@@ -92,10 +100,17 @@ def _pools(scenario: Scenario, groups: Mapping[str, int], costs: Sequence[StepCo
         row["kv_admit"] = math.floor(cost.memory.kv_capacity_tokens * (1 - scheduler.kv_watermark))
         row["prefix_block"] = pool.prefix_cache.block_tokens if pool.prefix_cache.enabled else 0
         row["first_token_s"] = cost.first_token_s
+        row["width"], row["tokens_per_step"] = cost.width, cost.tokens_per_step
+        row["handover_s"], row["handover_token_s"] = cost.handover_s, cost.handover_token_s
     if scenario.router == "efficient-first":
         rows["head_start"] = _head_starts(rows, costs)
+    rows["longest"] = rows["kv_capacity"]
+    for row in rows:
+        if row["role"] == P.PREFILL:
+            on_the_way = (rows["group"] == row["group"]) | (rows["group"] == row["next_group"])
+            row["longest"] = rows["kv_capacity"][on_the_way].min()
     first = 0
-    for g in groups.values():  # a group's replicas stand side by side
+    for g in (*groups.values(), *takers.values()):  # a group's replicas stand side by side
         for i in np.flatnonzero(rows["group"] == g):
             rows["first_replica"][i] = first
             first += int(rows["replicas"][i])
@@ -123,8 +138,10 @@ def token_j(cost: StepCost, batch: int) -> float:
     context = RANKED_CONTEXT
     n = max(1, min(batch, int(cost.memory.kv_capacity_tokens / context)))
     kv = n * context
-    step_s = max(cost.token_s[n] + cost.sequence_s[n] + cost.kv_s[n] * kv, cost.host_s[n])
-    return float(cost.static_w * step_s + cost.token_j[n] + cost.sequence_j * n + cost.kv_j * kv) / n
+    tokens = n * cost.width
+    step_s = max(cost.token_s[tokens] + cost.sequence_s[n] + cost.kv_s[n] * kv, cost.host_s[n])
+    step_j = float(cost.static_w * step_s + cost.token_j[tokens] + cost.sequence_j * n + cost.kv_j * kv)
+    return step_j / (n * cost.tokens_per_step)
 
 
 def rate_rows(costs: Sequence[StepCost]) -> np.ndarray:
@@ -145,8 +162,10 @@ def _most_nodes(pools: np.ndarray, demand: Demand, stages: Stages) -> int:
     return int(pools["max_batch"].max()) * (blocks + reads + 2)
 
 
-def _groups(scenario: Scenario, pools: np.ndarray, count: int) -> np.ndarray:
-    groups = np.zeros(count, P.GROUP)
+def _groups(scenario: Scenario, pools: np.ndarray, entries: int, takers: int) -> np.ndarray:
+    """entries: groups where requests arrive;  takers: those after them, whose draws are of their own."""
+    groups = np.zeros(entries + takers, P.GROUP)
+    groups["first_draw"][entries:] = 2
     for g, group in enumerate(groups):
         members = pools[pools["group"] == g]
         group["router"] = _ROUTER[scenario.router]

@@ -92,8 +92,9 @@ class Cell:
         """Requests that have arrived and not ended; the passes of one are not counted besides it."""
         st = self.state
         waiting = st.spawned_request[: int(st.scalars[S.SPAWNED])]
-        passes = int(st.requests["pending"].sum()) - int((waiting != S.NONE).sum())
-        return int(st.replicas["outstanding"].sum()) - passes + int(st.scalars[S.IN_FLIGHT])
+        passes = int(st.requests["pending"].sum()) - int((waiting > S.NONE).sum())
+        calls = int(st.replicas["outstanding"].sum()) + int((waiting < S.NONE).sum())
+        return calls - passes + int(st.scalars[S.IN_FLIGHT])
 
 
 def grown(state: S.State, outcome: int) -> S.State:

@@ -20,6 +20,8 @@ CLOSED, POISSON, GAMMA, DETERMINISTIC, TRACE, AT_ONCE = 0, 1, 2, 3, 4, 5
 FIXED, UNIFORM, LOGNORMAL, TABLE, EMPIRICAL, TRACED = 0, 1, 2, 3, 4, 5
 # Texts that a call reads (see `sim.workload.program`).
 TEMPLATE, PROMPT, ALL, OWN, OTHERS, TRANSCRIPT = 0, 1, 2, 3, 4, 5
+# Roles of a pool: it serves requests whole, prefills prompts and hands them on, or decodes what others prefilled.
+WHOLE, PREFILL, DECODE = 0, 1, 2
 
 POOL = np.dtype(
     [
@@ -39,6 +41,22 @@ POOL = np.dtype(
         ("prefix_block", np.int32),  # tokens of a block of the prefix cache; 0: there is none
         ("head_start", np.int32),  # calls that routers on outstanding calls add to a replica's own
         ("first_token_s", np.float64),  # what a request spends outside the engine before its first token
+        (
+            "width",
+            np.int32,
+        ),  # tokens that a decode step computes of each sequence; above 1: it verifies a draft
+        (
+            "tokens_per_step",
+            np.float64,
+        ),  # of these, tokens that it emits; a multiple of 2**-10, so that sums are exact
+        ("role", np.int32),
+        ("next_group", np.int32),  # PREFILL: group that decodes what the pool prefilled
+        ("longest", np.float64),  # tokens of prompt and output together; longer requests are rejected
+        (
+            "handover_s",
+            np.float64,
+        ),  # PREFILL: time on the way to the next group, and for each token of the prompt
+        ("handover_token_s", np.float64),
     ],
     align=True,
 )
@@ -62,8 +80,16 @@ RATE = np.dtype(
 """Scalars of a step cost; they mean what `sim.cost.types.StepCost` says. Pool p begins with row p; where its power may
 be capped, there is a further row for each cap."""
 
-GROUP = np.dtype([("router", np.int32), ("first_replica", np.int32), ("replicas", np.int32)], align=True)
-"""A group is the replicas, of one or several pools, that serve one model behind one router."""
+GROUP = np.dtype(
+    [
+        ("router", np.int32),
+        ("first_replica", np.int32),
+        ("replicas", np.int32),
+        ("first_draw", np.int32),  # of a call's draws for routing
+    ],
+    align=True,
+)
+"""A group is the replicas, of one or several pools, that serve one model in one role behind one router."""
 
 LENGTH = np.dtype(
     [

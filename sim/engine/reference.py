@@ -8,6 +8,7 @@ one plain pass is in `reference_program`, prefix caches are in `reference_prefix
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -25,10 +26,12 @@ from sim.engine.kernel.ident import keyed, name_of, workload_of
 from sim.engine.kernel.program import RETRY_TICKS
 from sim.engine.plan import (
     CLOSED,
+    DECODE,
     EFFICIENT_FIRST,
     LEAST_KV,
     LEAST_OUTSTANDING,
     POWER_OF_TWO,
+    PREFILL,
     PREFILL_FIRST,
     RANDOM,
     ROUND_ROBIN,
@@ -69,19 +72,20 @@ class Call:
     request: Request | None = None
     admit_s: float | None = None
     first_s: float | None = None
-    done: int = 0
+    done: float = 0  # tokens emitted; whole but while a speculating replica decodes
     prefilled: int = 0
     decoding: bool = False
-    left: int = 0
+    left: int = 0  # steps to decode
     cached: int = 0
+    source: Replica | None = None  # that prefilled it and holds its KV
 
     @property
     def workload(self) -> int:
         return workload_of(self.id)
 
     @property
-    def need(self) -> int:
-        """Tokens to prefill: the prompt, and after a preemption what had been emitted."""
+    def need(self) -> float:
+        """Tokens to prefill, or that decoding attends to: the prompt, and after a preemption what had been emitted."""
         return self.input + self.done
 
 
@@ -143,6 +147,7 @@ class Replica:
         self.pool = center.plan.pools[pool]
         self.queue: deque[Call] = deque()
         self.running: list[Call] = []
+        self.handed: list[Call] = []  # prefilled here; no other replica has taken them in yet
         self.rate = pool
         self.draw_w = float(center.plan.rates[self.rate]["idle_w"])
         self.clock_s = 0.0
@@ -155,12 +160,12 @@ class Replica:
         center = self.center
         while True:
             if not self.queue and not self.running:
-                self.wake = center.env.event()
-                yield self.wake
-                self.wake = None
-                self.clock_s = seconds_of(center.env.now)
+                yield from self.rest()
             yield center.at(center.env.now, BEGIN, self.number)
             step = self.compose()
+            if not step.decoding and not step.prefill:  # its KV room is taken by calls that wait elsewhere
+                yield from self.rest()
+                continue
             begin_s = self.clock_s
             self.rate = int(center.pool_rate[self.p])
             read = sum(c.need for c in step.decoding)
@@ -173,10 +178,41 @@ class Replica:
             self.book(step, begin_s, energy_j, read)
             self.finish(step)
 
+    def rest(self) -> Steps:
+        """Wait for a call, or for room."""
+        self.wake = self.center.env.event()
+        yield self.wake
+        self.wake = None
+        self.clock_s = seconds_of(self.center.env.now)
+
     def put(self, call: Call) -> None:
         self.queue.append(call)
+        self.rouse()
+
+    def rouse(self) -> None:
         if self.wake is not None and not self.wake.triggered:
             self.wake.succeed()
+
+    def hand_over(self, call: Call) -> None:
+        """A call has its first token here and goes on to the next group, which its KV reaches after a while."""
+        center, books = self.center, self.center.books
+        self.handed.append(call)
+        call.source = self
+        books.add(self.p, S.HANDED, self.clock_s, 1)
+        books.add(self.p, S.HANDED_KV, self.clock_s, call.input)
+        books.spread(self.p, S.SYSTEM_S, call.arrive_s, self.clock_s, self.clock_s - call.arrive_s)
+        way_s = float(self.pool["handover_s"] + self.pool["handover_token_s"] * call.input)
+        center.at(tick_of(self.clock_s + way_s), ARRIVE, call.id).callbacks.append(
+            lambda _: center.take_over(call)
+        )
+
+    def taken(self, call: Call) -> None:
+        """Another replica has taken in a call that was prefilled here."""
+        self.handed.remove(call)
+        if self.prefix is not None:
+            self.prefix.release(call)
+        if self.queue:
+            self.rouse()
 
     # What a step does.
 
@@ -198,7 +234,7 @@ class Replica:
                 if step.prefill:
                     step.decoding = []
         else:
-            budget = int(self.pool["token_budget"]) - len(step.decoding)
+            budget = int(self.pool["token_budget"]) - len(step.decoding) * int(self.pool["width"])
             for call in self.running:
                 if not call.decoding:
                     self.prefill(step, call, budget)
@@ -209,25 +245,52 @@ class Replica:
     def admit(self, step: Step, budget: int, whole: bool) -> None:
         while self.queue and len(self.running) < self.pool["max_batch"] and step.prefill < budget:
             call = self.queue[0]
+            limit = self.pool["kv_admit"] if self.running else self.pool["kv_capacity"]
+            if call.source is not None:
+                if not self.join(call, limit):
+                    break
+                step.decoding.append(call)
+                step.admitted += 1
+                budget -= 0 if whole else int(self.pool["width"])
+                continue
             if whole and step.prefill and step.prefill + call.need > budget:
                 break
-            limit = self.pool["kv_admit"] if self.running else self.pool["kv_capacity"]
             if self.prefix is None:
                 if self.kv() + self.room(call) > limit:
                     break
             elif not self.take_texts(call, limit):
                 break
-            self.queue.popleft()
-            if self.clock_s > call.since_s:
-                self.center.books.spread(
-                    self.p, S.WAITING_S, call.since_s, self.clock_s, self.clock_s - call.since_s
-                )
-            if call.admit_s is None:
-                call.admit_s = self.clock_s
+            self.dequeue(call)
             call.prefilled = call.cached
-            self.running.append(call)
             step.admitted += 1
             self.prefill(step, call, call.need + step.prefill if whole else budget)
+
+    def dequeue(self, call: Call) -> None:
+        """The first call of the queue is admitted."""
+        self.queue.popleft()
+        waited_s = self.clock_s - call.since_s
+        if waited_s > 0:
+            self.center.books.spread(self.p, S.WAITING_S, call.since_s, self.clock_s, waited_s)
+        if call.admit_s is None:
+            call.admit_s = self.clock_s
+        self.running.append(call)
+
+    def join(self, call: Call, limit: float) -> bool:
+        """Let a call that was prefilled elsewhere decode with this step; False if there is no room for it."""
+        assert call.source is not None
+        room = call.input + call.output if self.pool["reserve_full"] else call.need
+        if self.kv() + room > limit:
+            return False
+        self.dequeue(call)
+        self.decode(call)
+        call.source.taken(call)
+        call.source = None
+        return True
+
+    def decode(self, call: Call) -> None:
+        """From the next step on the call decodes."""
+        call.decoding = True
+        call.left = math.ceil((call.output - call.done) / float(self.pool["tokens_per_step"]))
 
     def take_texts(self, call: Call, limit: float) -> bool:
         """Find the call's input in the prefix cache and hold it; False if there is no room for it."""
@@ -251,6 +314,8 @@ class Replica:
 
     def preempt(self) -> None:
         call = self.running.pop()
+        self.center.books.add(self.p, S.DECODED, self.clock_s, math.floor(call.done) - call.done)
+        call.done = math.floor(call.done)
         lost = call.need - 1 if call.decoding else call.prefilled
         if self.prefix is not None:
             lost = call.done if call.decoding else call.prefilled - call.cached
@@ -262,24 +327,26 @@ class Replica:
         self.center.books.add(self.p, S.PREEMPTED, self.clock_s, 1)
         self.center.books.add(self.p, S.RECOMPUTED, self.clock_s, lost)
 
-    def room(self, call: Call) -> int:
+    def room(self, call: Call) -> float:
         """KV tokens that `call` takes: its prompt and tokens emitted, and while it prefills its next token."""
         if self.pool["reserve_full"]:
             return call.input + call.output
         return call.need if call.decoding else call.input + min(call.done + 1, call.output)
 
-    def kv(self) -> int:
-        """KV tokens that running calls hold; a text that several read counts once."""
+    def kv(self) -> float:
+        """KV tokens that calls hold, also those that were handed over; a text that several read counts once."""
         if self.prefix is not None:
-            return self.prefix.in_use() + sum(self.room(c) - c.input for c in self.running)
-        return sum(self.room(c) for c in self.running)
+            own = sum(self.room(c) - c.input for c in self.running)
+            return self.prefix.in_use() + own + len(self.handed)
+        return sum(self.room(c) for c in self.running) + sum(c.input + 1 for c in self.handed)
 
     # What a step costs.
 
     def step_s(self, step: Step) -> float:
         plan, p, n = self.center.plan, self.rate, len(step.decoding)
         costs = plan.rates[p]
-        accelerator_s = self.center.per_token(plan.token_s, "token_s_beyond", p, n + step.prefill)
+        tokens = n * int(self.pool["width"]) + step.prefill
+        accelerator_s = self.center.per_token(plan.token_s, "token_s_beyond", p, tokens)
         accelerator_s += plan.sequence_s[p, n] + plan.kv_s[p, n] * sum(c.need for c in step.decoding)
         accelerator_s += costs["attention_s"] * step.attention
         host_s = plan.host_s[p, n] + costs["host_prefill_s"] * step.prefill
@@ -287,9 +354,10 @@ class Replica:
 
     def step_j(self, step: Step, duration_s: float) -> float:
         n, costs = len(step.decoding), self.center.plan.rates[self.rate]
+        tokens = n * int(self.pool["width"]) + step.prefill
         return (
             costs["static_w"] * duration_s
-            + self.center.per_token(self.center.plan.token_j, "token_j_beyond", self.rate, n + step.prefill)
+            + self.center.per_token(self.center.plan.token_j, "token_j_beyond", self.rate, tokens)
             + costs["sequence_j"] * n
             + costs["kv_j"] * sum(c.need for c in step.decoding)
             + costs["attention_j"] * step.attention
@@ -300,18 +368,20 @@ class Replica:
     def finish(self, step: Step) -> None:
         ended = []
         for call in step.decoding:
-            call.done += 1
+            call.done += float(self.pool["tokens_per_step"])
             call.left -= 1
         fresh = [c for c in self.running if not c.decoding and c.prefilled == c.need]
         longest = max((c.output for c in fresh), default=0)
         for call in fresh:
-            call.decoding = True
             if call.first_s is None:
                 call.first_s = self.clock_s
             call.done = min(call.done + 1, call.output)
-            call.left = call.output - call.done
+            self.decode(call)
             if self.pool["scheduler"] == STATIC:
                 call.left = max(longest - 1, 0)
+            elif self.pool["role"] == PREFILL and call.left:
+                self.running.remove(call)
+                self.hand_over(call)
         ended = [c for c in self.running if c.decoding and c.left == 0]
         self.running = [c for c in self.running if c not in ended]
         if self.prefix is not None:
@@ -323,11 +393,13 @@ class Replica:
     def book(self, step: Step, begin_s: float, energy_j: float, read: int) -> None:
         books, n = self.center.books, len(step.decoding)
         duration_s = self.clock_s - begin_s
+        ending = [c for c in step.decoding if c.left == 1 and self.pool["scheduler"] != STATIC]
+        surplus = sum(c.done + float(self.pool["tokens_per_step"]) - c.output for c in ending)
         for column, amount in (
             (S.ENERGY_J, energy_j),
             (S.BUSY_S, duration_s),
             (S.BATCH_S, duration_s * n),
-            (S.DECODED, n),
+            (S.DECODED, n * float(self.pool["tokens_per_step"]) - surplus),
             (S.PREFILLED, step.prefill),
             (S.STEPS, 1),
             (S.PAIRS, step.attention),
@@ -466,23 +538,30 @@ class DataCenter:
         """Route a call that is let in now to a replica; False if it is rejected there."""
         came_s, since_s = seconds_of(came), seconds_of(self.env.now)
         call = Call(call_id, input_tokens, output_tokens, came_s, since_s, measured, request)
-        replica = self.route(call)
-        too_long = call.input + call.output > replica.pool["kv_capacity"]
+        own_group = int(self.plan.workloads[call.workload]["group"])
+        replica = self.route(call, own_group if request is None else request.group(self.plan))
+        too_long = call.input + call.output > replica.pool["longest"]
         if too_long or len(replica.queue) >= replica.pool["queue_limit"]:
             return False
         replica.put(call)
         return True
 
-    def route(self, call: Call) -> Replica:
-        own_group = int(self.plan.workloads[call.workload]["group"])
-        g = own_group if call.request is None else call.request.group(self.plan)
+    def take_over(self, call: Call) -> None:
+        """The KV of a call has come from the replica that prefilled it."""
+        assert call.source is not None
+        call.since_s = seconds_of(self.env.now)
+        self.route(call, int(call.source.pool["next_group"])).put(call)
+
+    def route(self, call: Call, g: int) -> Replica:
+        """The replica of group `g` that takes the call."""
         group = self.plan.groups[g]
         members = self.replicas[group["first_replica"] :][: group["replicas"]]
         router = group["router"]
         key = self.plan.workloads[call.workload]["route_key"]
 
         def pick(k: int) -> Replica:
-            return members[int(rng.uniform(key, keyed(call.id) * rng.DRAWS + k) * len(members))]
+            counter = keyed(call.id) * rng.DRAWS + int(group["first_draw"]) + k
+            return members[int(rng.uniform(key, counter) * len(members))]
 
         def outstanding(r: Replica) -> tuple[int, int]:
             return len(r.queue) + len(r.running) + int(r.pool["head_start"]), r.number
@@ -492,7 +571,7 @@ class DataCenter:
                 return min(members, key=outstanding)
             if call.request.home not in members:
                 home = min(members, key=outstanding)
-                if g != own_group:
+                if g != int(self.plan.workloads[call.workload]["group"]):
                     return home
                 call.request.home = home
             return call.request.home
@@ -512,7 +591,9 @@ class DataCenter:
 
     def complete(self, replica: Replica, call: Call) -> None:
         books, finish_s = self.books, replica.clock_s
-        books.spread(replica.p, S.SYSTEM_S, call.arrive_s, finish_s, finish_s - call.arrive_s)
+        assert call.first_s is not None
+        here_s = call.first_s if replica.pool["role"] == DECODE else call.arrive_s
+        books.spread(replica.p, S.SYSTEM_S, here_s, finish_s, finish_s - here_s)
         outside_s = float(replica.pool["first_token_s"])
         assert call.first_s is not None and call.admit_s is not None
         if call.request is not None:

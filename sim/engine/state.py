@@ -148,8 +148,8 @@ STAGE_QUEUE_S, STAGE_TTFT_S, STAGE_E2E_S = range(3)
 STAGE_TIMES = 3
 # Columns of the time windows, per pool.
 ENERGY_J, BUSY_S, BATCH_S, DECODED, PREFILLED, WAITING_S, SYSTEM_S, STEPS, PREEMPTED, RECOMPUTED = range(10)
-PAIRS, READ_KV, CACHE_ASKED, CACHE_HIT = range(10, 14)
-WINDOW_COLUMNS = 14
+PAIRS, READ_KV, CACHE_ASKED, CACHE_HIT, HANDED, HANDED_KV = range(10, 16)
+WINDOW_COLUMNS = 16
 # Scalars.
 FREE_HEAD, SPAWNED, LOGGED, NEXT_STREAM, NEXT_TICK, SEGMENTS = range(6)
 FREE_REQUEST, JOINED, PASSES_LOGGED, FREE_NODE, FREE_NODES, IN_FLIGHT = range(6, 12)
@@ -189,13 +189,14 @@ class State(NamedTuple):
     events: min tree over replicas by the key of their next event.
     routes: int64[G, :], a min tree per group over its replicas by outstanding calls.
     spawned_tick, spawned_id, spawned_request: heap of calls that the run itself will issue, by (tick, id); request is
-    the slot of the request whose pass it is, or NONE where a client asks again.
+    the slot of the request whose pass it is, NONE where a client asks again, or NONE - 1 - the slot of a call that is
+    on its way from the replica that prefilled it.
     hold: int64[W], tick before which no open arrival of a workload is let in.  shed: int32[W], 1: its requests are
     turned away.
     requests, progress: REQUEST[Q], REQUEST_STAGE[Q, :] of requests that run a program; joined: int32, those of which
     a stage has ended and the next is to begin.
     call_request, call_leaf, call_cached: int32, per call: its request; the last node of its input, and tokens found,
-    in the prefix cache.
+    in the prefix cache.  call_source: int32, the replica that prefilled a call and still holds its KV, or NONE.
     nodes, table, prefixes: prefix caches; table is an open hash table of node number + 1, by key.
     chunk_tick, chunk_number: int64[W, CHUNK], chunk_input, chunk_output: int32[W, CHUNK], arrivals drawn ahead.
     ended: scratch, the calls that one step completes.
@@ -218,6 +219,7 @@ class State(NamedTuple):
     call_request: np.ndarray
     call_leaf: np.ndarray
     call_cached: np.ndarray
+    call_source: np.ndarray
     nodes: np.ndarray
     table: np.ndarray
     prefixes: np.ndarray
@@ -288,6 +290,7 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
         call_request=np.full(len(calls), NONE, np.int32),
         call_leaf=np.full(len(calls), NONE, np.int32),
         call_cached=np.zeros(len(calls), np.int32),
+        call_source=np.full(len(calls), NONE, np.int32),
         nodes=free_nodes,
         table=np.zeros(4 * nodes, np.int32),
         prefixes=prefixes,
@@ -356,6 +359,7 @@ def with_more_calls(state: State) -> State:
         call_request=np.concatenate([state.call_request, more]),
         call_leaf=np.concatenate([state.call_leaf, more]),
         call_cached=_doubled(state.call_cached),
+        call_source=np.concatenate([state.call_source, more]),
     )
 
 

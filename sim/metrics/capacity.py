@@ -46,7 +46,7 @@ def capacity(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> Capacity
     if lengths.output < 1:
         return Capacity(1 / _prefill_s(cost, scheduler, lengths), 0, "prefill")
     batch, binds = _largest_batch(cost, scheduler, lengths)
-    ending = batch / lengths.output
+    ending = batch * cost.tokens_per_step / lengths.output
     if scheduler.kind == "prefill-first":
         cycle_s = step_s(cost, batch, 0, lengths) + _prefills_s(cost, scheduler, ending, lengths)
     else:
@@ -57,8 +57,10 @@ def capacity(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> Capacity
 def _largest_batch(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> tuple[int, str]:
     limits = {"max_batch": scheduler.max_batch, "KV cache": kv_limited_batch(cost, scheduler, lengths)}
     if scheduler.kind == "chunked-prefill":
-        # a step of n sequences also computes n x input / output prompt tokens; together they fill the budget
-        limits["token_budget"] = scheduler.token_budget / (1 + lengths.computed / lengths.output)
+        # a step of n sequences also computes n x input / output prompt tokens (of as many as it emits); together they
+        # fill the budget
+        each = cost.width + cost.tokens_per_step * lengths.computed / lengths.output
+        limits["token_budget"] = scheduler.token_budget / each
     binds = min(limits, key=lambda name: limits[name])
     return max(1, math.floor(limits[binds])), binds
 
@@ -67,7 +69,7 @@ def step_s(cost: StepCost, batch: int, prompts: float, lengths: Moments) -> floa
     """Time of a step [s] that decodes `batch` sequences and computes `prompts` whole prompts."""
     prefill = prompts * lengths.computed
     accelerator_s = (
-        _token_s(cost, batch + prefill)
+        _token_s(cost, batch * cost.width + prefill)
         + float(cost.sequence_s[batch])
         + float(cost.kv_s[batch]) * batch * lengths.context
         + cost.attention_s * prompts * lengths.computed * (lengths.cached + lengths.computed / 2)

@@ -43,19 +43,23 @@ def token_energy(
 ) -> TokenEnergy:
     """Energy of a token where `batch` sequences decode at once, at mean lengths [tokens]."""
     n = min(max(round(batch), 1), len(cost.kv_s) - 1)
-    room = scheduler.token_budget - n if scheduler.kind == "chunked-prefill" else scheduler.token_budget
+    room = (
+        scheduler.token_budget - n * cost.width
+        if scheduler.kind == "chunked-prefill"
+        else scheduler.token_budget
+    )
     p = max(1.0, min(mean_input, room))
     alone_j = step_j(cost, n, 0.0, mean_input, context)
     if scheduler.kind == "chunked-prefill":
         prefill_j = step_j(cost, n, p, mean_input, context) - alone_j
     else:
         prefill_j = step_j(cost, 0, p, mean_input, context)
-    return TokenEnergy(prefill_j / p, alone_j / n)
+    return TokenEnergy(prefill_j / p, alone_j / (n * cost.tokens_per_step))
 
 
 def step_j(cost: StepCost, n: int, p: float, mean_input: float, context: float) -> float:
     """Energy [J] of a step of n decoding sequences and p prompt tokens."""
-    tokens, kv, attention = n + p, n * context, p * mean_input / 2
+    tokens, kv, attention = n * cost.width + p, n * context, p * mean_input / 2
     accelerator_s = _at(cost.token_s, cost.token_s_beyond, tokens) + float(cost.sequence_s[n])
     accelerator_s += float(cost.kv_s[n]) * kv + cost.attention_s * attention
     step_s = max(accelerator_s, float(cost.host_s[n]) + cost.host_prefill_s * p)

@@ -12,12 +12,16 @@ def flops_section(observed: Observed) -> dict[str, float]:
     """FLOPs of prefill and of decoding in the span, all pools; recomputation included.
 
     prefill = prefilled tokens x f + pairs x a;  decode = decoded tokens x f + KV tokens read x a, with f and a of
-    `sim.catalog.shapes`. Layers with a sliding window are counted as if they read the whole context.
+    `sim.catalog.shapes`. Where drafts are verified, each of a step's drafted tokens counts, accepted or not; what
+    drafting takes does not. Layers with a sliding window are counted as if they read the whole context.
     """
     prefill = decode = 0.0
-    for pool, columns in zip(observed.scenario.pools, observed.pool_columns, strict=True):
+    for pool, cost, columns in zip(
+        observed.scenario.pools, observed.costs, observed.pool_columns, strict=True
+    ):
         shapes = model(pool.model)
         each, pair = flops_per_token(shapes), attention_flops_per_context_token(shapes)
         prefill += float(columns[S.PREFILLED]) * each + float(columns[S.PAIRS]) * pair
-        decode += float(columns[S.DECODED]) * each + float(columns[S.READ_KV]) * pair
+        decode += float(columns[S.DECODED]) / cost.tokens_per_step * cost.width * each
+        decode += float(columns[S.READ_KV]) * cost.width * pair
     return {"prefill": prefill, "decode": decode}

@@ -20,4 +20,5 @@ def token_time_s(
     batch = min(max(round(mean_batch or 1), 1), len(cost.kv_s) - 1)
     prompts = scheduler.token_budget / max(lengths.computed, 1.0)
     prefill_s = step_s(cost, 0, max(prompts, 1.0), lengths) / max(prompts, 1.0) / max(lengths.computed, 1.0)
-    return {"prefill": prefill_s, "decode": step_s(cost, batch, 0, lengths) / batch}
+    decode_s = step_s(cost, batch, 0, lengths) / (batch * cost.tokens_per_step)
+    return {"prefill": prefill_s, "decode": decode_s}

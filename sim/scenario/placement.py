@@ -128,6 +128,18 @@ def check_expert_parallel(groups: int, accelerators: int, model: str | None) -> 
         raise Refusal(f"{groups} is more than the {experts.experts} experts of {model}")
 
 
+def check_draft(draft: str | None, model: str | None) -> None:
+    """Raises Refusal where a draft model speaks other tokens than the model that verifies them."""
+    if draft is None or model is None:
+        return
+    given, wanted = _model(draft).vocab, _model(model).vocab
+    if given != wanted:
+        raise Refusal(
+            f"{draft} has a vocabulary of {given:,} tokens, {model} one of {wanted:,}",
+            "a draft must share the tokens of the model that verifies it",
+        )
+
+
 def _accelerator(name: str) -> Accelerator:
     from sim.catalog.accelerators import accelerator
 

@@ -9,8 +9,10 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from sim.scenario import placement
 from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table, Watts
 from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
+from sim.scenario.roles import Role, Transfer
 from sim.scenario.show import show
 from sim.scenario.spare import Spare
+from sim.scenario.speculation import Speculation
 
 Precision = Literal["fp16", "bf16", "fp8", "int8", "fp4", "mxfp4", "int4"]
 KvPrecision = Literal["fp16", "bf16", "fp8", "int8", "fp4"]
@@ -185,6 +187,24 @@ class Pool(Table):
         examples=[{"kind": "chunked-prefill", "max_batch": 256, "token_budget": 2048}],
     )
 
+    role: Role = Field(
+        default=None,
+        description="What of a request the replicas do. prefill: they compute the prompt and the first token and hand "
+        "the request on; decode: they take it over there; each needs the other for the same model. Default, and both: "
+        "everything.",
+        json_schema_extra={"enum": ["both", "prefill", "decode"]},
+    )
+    transfer: Transfer | None = Field(
+        default=None,
+        description="How a pool that prefills sends the KV cache of a prompt on.",
+        examples=[{"latency": "5 ms", "overlap": 0.5}],
+    )
+    speculation: Speculation | None = Field(
+        default=None,
+        description="Speculative decoding; default: none.",
+        examples=[{"draft": "Llama-3.2-1B", "length": 3, "acceptance": 0.7}],
+    )
+
     spare: Spare | None = Field(
         default=None,
         description="Servers that stand by without a model; they draw power and cost money, and serve nothing.",
@@ -195,6 +215,31 @@ class Pool(Table):
     def accelerators_per_replica(self) -> int:
         """Accelerators of one replica."""
         return self.tensor_parallel * self.pipeline_parallel * self.attention_data_parallel
+
+    @field_validator("speculation")
+    @classmethod
+    def _may_speculate(cls, value: Speculation | None, info: ValidationInfo) -> Speculation | None:
+        if value is None:
+            return None
+        scheduler, data = info.data.get("scheduler"), info.data
+        if data.get("role") == "prefill":
+            raise Refusal("drafts are for decoding", 'set it in the pool with role = "decode"')
+        if data.get("cost_model") == "silicon":
+            raise Refusal("measured kernels do not cover verification", 'use cost_model = "mechanistic"')
+        if scheduler is not None and scheduler.kind == "static":
+            raise Refusal("static batches do not speculate", 'use the scheduler "chunked-prefill"')
+        if scheduler is not None and scheduler.kind == "chunked-prefill":
+            needed = scheduler.max_batch * (value.length + 1)
+            if scheduler.token_budget < needed:
+                raise Refusal(
+                    f"{value.length + 1} tokens for each of max_batch = {scheduler.max_batch} sequences exceed "
+                    f"token_budget = {scheduler.token_budget}",
+                    f"raise token_budget to {needed}, or lower max_batch",
+                )
+        if data.get("pipeline_parallel", 1) > 1:
+            raise Refusal("drafts do not go through pipeline stages", "use tensor_parallel")
+        placement.check_draft(value.draft, data.get("model"))
+        return value
 
     @field_validator("precision", mode="before")
     @classmethod

@@ -18,6 +18,7 @@ from sim.scenario.mitigation import completed
 from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
 from sim.scenario.revenue import Revenue
+from sim.scenario.roles import role_faults
 from sim.scenario.site import Site
 from sim.scenario.technique import Technique
 from sim.scenario.training import Training
@@ -170,7 +171,11 @@ class Scenario(Table):
 
     @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
-        faults = [*cross_faults(Outline.of_scenario(self)), *self._governor_faults()]
+        faults = [
+            *cross_faults(Outline.of_scenario(self)),
+            *role_faults(self.pools),
+            *self._governor_faults(),
+        ]
         if faults:
             raise ScenarioError(faults)
         return self

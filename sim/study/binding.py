@@ -146,7 +146,9 @@ def step_parts(cost: StepCost, pool: Pool, lengths: Moments, batch: float) -> tu
     """Of a steady step of `batch` sequences: the share of its time that prompts add, and whether the host's time
     exceeds the accelerators' where it only decodes."""
     n = max(1, min(round(batch), len(cost.kv_s) - 1))
-    accelerator_s = float(cost.token_s[n] + cost.sequence_s[n] + cost.kv_s[n] * n * lengths.context)
+    accelerator_s = float(
+        cost.token_s[n * cost.width] + cost.sequence_s[n] + cost.kv_s[n] * n * lengths.context
+    )
     host_s = float(cost.host_s[n])
     mixed = sustained_at(cost, pool.scheduler, lengths, n)
     if mixed is None or not mixed.step_s or mixed.batch < 1:

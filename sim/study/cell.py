@@ -96,10 +96,12 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
     pool["queue_limit"] = 2**31 - 1
     pool["reserve_full"] = protocol.reserve_full or protocol.scheduler == "static"
     pool["kv_capacity"] = pool["kv_admit"] = cost.memory.kv_capacity_tokens
+    pool["width"], pool["tokens_per_step"] = cost.width, cost.tokens_per_step
     sequence_s = cost.sequence_s
     if protocol.cached:
         pool["kv_capacity"] = pool["kv_admit"] = _room_beside_cache(cost, protocol)
         sequence_s = sequence_s + cost.kv_s * np.arange(len(cost.kv_s)) * protocol.input_len
+    pool["longest"] = pool["kv_capacity"]
     groups = np.zeros(1, P.GROUP)
     groups["replicas"] = 1
     return Plan(

@@ -33,6 +33,10 @@ def cost(
     max_batch: int = 64,
     max_tokens: int = 512,
     joules: float = 1.0,
+    width: int = 1,
+    tokens_per_step: float = 1.0,
+    handover_s: float = 0.0,
+    handover_token_s: float = 0.0,
 ) -> StepCost:
     """A step of T tokens and n sequences takes floor_s + token_s T + sequence_s n + ..., at least its host time."""
     tokens, n = np.arange(max_tokens + 1.0), np.arange(max_batch + 1.0)
@@ -57,6 +61,10 @@ def cost(
         accelerators=1,
         memory=room,
         knowledge=Knowledge("measured", "made up for tests"),
+        width=width,
+        tokens_per_step=tokens_per_step,
+        handover_s=handover_s,
+        handover_token_s=handover_token_s,
     )
 
 

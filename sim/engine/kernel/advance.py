@@ -125,6 +125,9 @@ def _arrive(plan, st, tick):
         call_id = st.spawned_id[0]
         q = st.spawned_request[0]
         drop_first(st)
+        if q < NONE:
+            _take_over(plan, st, NONE - 1 - q, tick)
+            return
         w = workload_of(call_id)
         if q == NONE:
             number = number_of(call_id)
@@ -170,7 +173,7 @@ def _arrive(plan, st, tick):
     r = route(plan, st, g, call_id, q, tick)
     replica = st.replicas[r]
     pool = plan.pools[replica.pool]
-    if replica.queued < pool.queue_limit and call.input + call.output <= pool.kv_capacity:
+    if replica.queued < pool.queue_limit and call.input + call.output <= pool.longest:
         enqueue(plan, st, r, c, tick)
         return
     free_call(st, c)
@@ -180,3 +183,12 @@ def _arrive(plan, st, tick):
     else:
         st.stage_counters[stage_of(plan, st, q), STAGE_REJECTED] += call.measured
         call_rejected(st, q, call.since_s)
+
+
+@inlined
+def _take_over(plan, st, c, tick):
+    """The KV of call `c` has come from the replica that prefilled it: it waits for a place where it can decode."""
+    call = st.calls[c]
+    call.since_s = seconds_of(tick)
+    g = plan.pools[st.replicas[st.call_source[c]].pool].next_group
+    enqueue(plan, st, route(plan, st, g, call.id, st.call_request[c], tick), c, tick)

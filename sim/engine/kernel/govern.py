@@ -21,7 +21,7 @@ def draw_w(plan, st, tick, watts):
             watts[replica.pool] += costs.idle_w
             continue
         batch = replica.batch
-        total = batch + replica.prefill
+        total = batch * plan.pools[replica.pool].width + replica.prefill
         context = replica.context if batch > 0 else 0.0
         step_s = replica.end_s - replica.begin_s
         if replica.segment_steps > 1:
@@ -31,7 +31,7 @@ def draw_w(plan, st, tick, watts):
                 - 1
             )
             step_s = max(replica.first_s + slope_s * i, host_s)
-            context += batch * i
+            context += batch * i * plan.pools[replica.pool].tokens_per_step
         step_j = plan.token_j[rate, min(total, last)] + max(total - last, 0) * costs.token_j_beyond
         step_j += costs.sequence_j * batch + costs.kv_j * context + costs.attention_j * replica.attention
         watts[replica.pool] += costs.static_w + step_j / step_s

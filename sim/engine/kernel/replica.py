@@ -11,7 +11,8 @@ import math
 
 from sim.engine.kernel import heap, tournament
 from sim.engine.kernel.clock import BEGIN, END, NEVER, key_of, seconds_of, tick_of
-from sim.engine.kernel.jit import inlined, shared
+from sim.engine.kernel.handover import hand_over, release_source
+from sim.engine.kernel.jit import inlined, scalar, shared
 from sim.engine.kernel.prefetch import prefetch
 from sim.engine.kernel.prefix import (
     admit_prefix,
@@ -22,7 +23,15 @@ from sim.engine.kernel.prefix import (
 )
 from sim.engine.kernel.program import ask_again, call_ended
 from sim.engine.kernel.record import completed, pass_completed, spread, waited, window_of
-from sim.engine.plan import CHUNKED_PREFILL, LEAST_OUTSTANDING, PREFILL_FIRST, SESSION, STATIC
+from sim.engine.plan import (
+    CHUNKED_PREFILL,
+    DECODE,
+    LEAST_OUTSTANDING,
+    PREFILL,
+    PREFILL_FIRST,
+    SESSION,
+    STATIC,
+)
 from sim.engine.state import (
     BATCH_S,
     BUSY_S,
@@ -99,7 +108,7 @@ def count_outstanding(plan, st, r, change):
 def pace(plan, replica):
     """What each further step of the segment adds to its accelerator time, and its host time [s]."""
     rate, batch = replica.rate, replica.batch
-    slope_s = plan.kv_s[rate, batch] * batch
+    slope_s = plan.kv_s[rate, batch] * batch * plan.pools[replica.pool].tokens_per_step
     return slope_s, plan.host_s[rate, batch] + plan.rates[rate].host_prefill_s * replica.prefill
 
 
@@ -115,7 +124,7 @@ def enqueue(plan, st, r, c, tick):
         st.calls[replica.queue_tail].next = c
     replica.queue_tail = c
     replica.queued += 1
-    replica.queued_tokens += call.input
+    replica.queued_tokens += call.input + call.done  # of a call that was prefilled elsewhere, its first token
     count_outstanding(plan, st, r, 1)
     event = tournament.key_at(st.events, r)
     if event == NEVER:
@@ -161,14 +170,18 @@ def begin(plan, st, r):
     else:
         open_ = replica.queued > 0 and not preempted
         if not whole:
-            budget -= batch
+            budget -= batch * pool.width
             if replica.partial != NONE:
                 tokens, attention = _go_on(st, replica, budget)
     if open_ and budget > tokens:
         admitted, more, work = _admit(plan, st, r, time_s, budget - tokens, whole)
         tokens += more
         attention += work
-        if pool.scheduler == PREFILL_FIRST and admitted > 0:
+        if pool.role == DECODE:
+            batch = (
+                replica.decoding
+            )  # calls that were prefilled elsewhere decode with the step that admits them
+        if pool.scheduler == PREFILL_FIRST and tokens > 0:
             batch = 0  # decoding stands still while prompts are prefilled
     if batch == 0 and tokens == 0:
         schedule(st, r, NEVER)
@@ -184,15 +197,15 @@ def _lay_segment(plan, st, r, batch, tokens, attention, admitted):
     replica.rate = rate
     costs = plan.rates[rate]
     context = replica.context if batch > 0 else 0.0
-    total = batch + tokens
+    total = batch * pool.width + tokens
     last = plan.token_s.shape[1] - 1
     first_s = plan.token_s[rate, min(total, last)] + max(total - last, 0) * costs.token_s_beyond
     first_s += plan.sequence_s[rate, batch] + plan.kv_s[rate, batch] * context + costs.attention_s * attention
     steps = 1
-    if tokens == 0:
+    if tokens == 0 and costs.admit_s * admitted == 0.0:  # calls that join without a prompt hold up one step
         steps = (st.finishing[r, 0] >> CALL_BITS) - replica.steps
         if pool.reserve_full == 0:
-            steps = min(steps, int((pool.kv_capacity - replica.kv) / batch) + 1)
+            steps = min(steps, int((pool.kv_capacity - replica.kv) / (batch * pool.tokens_per_step)) + 1)
     replica.batch = batch
     replica.prefill = tokens
     replica.attention = attention
@@ -234,6 +247,13 @@ def _admit(plan, st, r, time_s, budget, whole):
     while replica.queued > 0 and replica.running < pool.max_batch and tokens < budget:
         c = replica.queue_head
         call = st.calls[c]
+        if pool.role == DECODE and st.call_source[c] != NONE:
+            if not _join(plan, st, r, c, time_s):
+                break
+            admitted += 1
+            if not whole:
+                budget -= pool.width
+            continue
         need = call.input + call.done
         if whole and tokens > 0 and tokens + need > budget:
             break
@@ -248,15 +268,7 @@ def _admit(plan, st, r, time_s, budget, whole):
             break
         else:
             replica.kv += room
-        replica.queue_head = call.next
-        replica.queued -= 1
-        replica.queued_tokens -= need
-        waited(plan, st, replica.pool, call, time_s)
-        if call.admit_s < 0.0:
-            call.admit_s = time_s
-        call.order = replica.admissions
-        replica.admissions += 1
-        replica.running += 1
+        _dequeue(plan, st, replica, call, time_s)
         admitted += 1
         need -= found
         take = need if whole else min(need, budget - tokens)
@@ -268,6 +280,61 @@ def _admit(plan, st, r, time_s, budget, whole):
             replica.partial = c
             replica.partial_done = found + take
     return admitted, tokens, attention
+
+
+@inlined
+def _dequeue(plan, st, replica, call, time_s):
+    """The call at the head of the queue is admitted at `time_s`."""
+    replica.queue_head = call.next
+    replica.queued -= 1
+    replica.queued_tokens -= call.input + call.done
+    waited(plan, st, replica.pool, call, time_s)
+    if call.admit_s < 0.0:
+        call.admit_s = time_s
+    call.order = replica.admissions
+    replica.admissions += 1
+    replica.running += 1
+
+
+@inlined
+def _join(plan, st, r, c, time_s):
+    """Admit call `c`, which was prefilled elsewhere, to decode with the step that begins; False if KV room lacks."""
+    replica = st.replicas[r]
+    pool = plan.pools[replica.pool]
+    call = st.calls[c]
+    room = call.input + (call.output if pool.reserve_full == 1 else call.done)
+    limit = pool.kv_admit if replica.running > 0 else pool.kv_capacity
+    if replica.kv + room > limit:
+        return False
+    replica.kv += room
+    _dequeue(plan, st, replica, call, time_s)
+    _decode(st, r, pool, c)
+    release_source(plan, st, c, tick_of(time_s))
+    return True
+
+
+@inlined
+def _decode(st, r, pool, c):
+    """Call `c` decodes from the next step on."""
+    replica = st.replicas[r]
+    call = st.calls[c]
+    steps = steps_for(call.output - call.done, pool.tokens_per_step)
+    heap.push(st.finishing[r], replica.decoding, ((replica.steps + steps) << CALL_BITS) | c)
+    replica.decoding += 1
+    replica.context += call.input + call.done
+
+
+@scalar
+def steps_for(tokens, tokens_per_step):
+    """Steps that emit `tokens` tokens."""
+    return math.ceil(tokens / tokens_per_step)
+
+
+@inlined
+def _surplus(pool, call):
+    """Tokens by which the steps of a call that has decoded to its end exceed its output; a draft is verified whole."""
+    left = call.output - call.done
+    return steps_for(left, pool.tokens_per_step) * pool.tokens_per_step - left
 
 
 @inlined
@@ -308,11 +375,14 @@ def _preempt(plan, st, r, time_s):
                 newest = i
         c = row[newest] & _CALL_MASK
         call = st.calls[c]
-        call.done = call.output - ((row[newest] >> CALL_BITS) - replica.steps)
+        steps = steps_for(call.output - call.done, pool.tokens_per_step)
+        emitted = (steps - ((row[newest] >> CALL_BITS) - replica.steps)) * pool.tokens_per_step
         heap.remove(row, replica.decoding, newest)
         replica.decoding -= 1
-        replica.context -= call.input + call.done
-        replica.kv -= call.input + call.done
+        replica.context -= call.input + call.done + emitted
+        replica.kv -= call.input + call.done + emitted
+        call.done += int(emitted)
+        st.windows[replica.pool, window_of(plan, time_s), DECODED] -= emitted - int(emitted)
         lost = call.input + call.done - 1
         if pool.prefix_block > 0:
             lost = call.done
@@ -343,7 +413,7 @@ def end(plan, st, r):
     _book_segment(plan, st, replica, steps)
     if replica.batch > 0:
         replica.steps += steps
-    emitted = replica.batch * steps
+    emitted = replica.batch * steps * pool.tokens_per_step
     replica.context += emitted
     if pool.reserve_full == 0:
         replica.kv += emitted
@@ -353,9 +423,13 @@ def end(plan, st, r):
         replica.decoding -= 1
         call = st.calls[c]
         replica.context -= call.input + call.output
+        if pool.tokens_per_step != 1.0:
+            surplus = _surplus(pool, call)
+            replica.context -= surplus
+            spread(plan, st.windows, p, DECODED, replica.begin_s, replica.end_s, -surplus)
         st.ended[ended] = c
         ended += 1
-    ended = _end_prefills(st, r, pool, ended)
+    ended = _end_prefills(plan, st, r, pool, ended)
     if replica.decoding == 0:
         replica.context = 0.0  # static batches pad the short members up to the longest
     if ended > 1:
@@ -369,8 +443,8 @@ def end(plan, st, r):
 
 
 @inlined
-def _end_prefills(st, r, pool, ended):
-    """First tokens of the calls whose prefill ends now; those with more to say go on decoding."""
+def _end_prefills(plan, st, r, pool, ended):
+    """First tokens of the calls whose prefill ends now; those with more to say go on decoding, here or elsewhere."""
     replica = st.replicas[r]
     row = st.finishing[r]
     longest = 0
@@ -392,10 +466,15 @@ def _end_prefills(st, r, pool, ended):
         if left == 0:
             st.ended[ended] = c
             ended += 1
-        else:
+        elif pool.role == PREFILL:
+            hand_over(plan, st, r, c)
+            count_outstanding(plan, st, r, -1)
+        elif pool.scheduler == STATIC:
             heap.push(row, replica.decoding, ((replica.steps + left) << CALL_BITS) | c)
             replica.decoding += 1
             replica.context += call.input + call.done
+        else:
+            _decode(st, r, pool, c)
         c = following
     return ended
 
@@ -408,12 +487,16 @@ def _book_segment(plan, st, replica, steps):
     costs = plan.rates[rate]
     batch = replica.batch
     context = replica.context if batch > 0 else 0.0
-    total = batch + replica.prefill
+    pool = plan.pools[p]
+    total = batch * pool.width + replica.prefill
     last = plan.token_j.shape[1] - 1
     step_j = plan.token_j[rate, min(total, last)] + max(total - last, 0) * costs.token_j_beyond
     step_j += costs.sequence_j * batch + costs.attention_j * replica.attention
     duration_s = replica.end_s - replica.begin_s
-    read = steps * context + batch * (0.5 * steps * (steps - 1.0))  # KV tokens that decoding attended to
+    each = pool.tokens_per_step
+    read = steps * context + batch * each * (
+        0.5 * steps * (steps - 1.0)
+    )  # KV tokens that decoding attended to
     energy_j = costs.static_w * duration_s + steps * step_j + costs.kv_j * read
     windows = st.windows
     first = window_of(plan, replica.begin_s)
@@ -422,7 +505,7 @@ def _book_segment(plan, st, replica, steps):
         row[ENERGY_J] += energy_j
         row[BUSY_S] += duration_s
         row[BATCH_S] += duration_s * batch
-        row[DECODED] += batch * steps
+        row[DECODED] += batch * steps * each
         row[PREFILLED] += replica.prefill
         row[STEPS] += steps
         row[PAIRS] += replica.attention
@@ -431,7 +514,7 @@ def _book_segment(plan, st, replica, steps):
         spread(plan, windows, p, ENERGY_J, replica.begin_s, replica.end_s, energy_j)
         spread(plan, windows, p, BUSY_S, replica.begin_s, replica.end_s, duration_s)
         spread(plan, windows, p, BATCH_S, replica.begin_s, replica.end_s, duration_s * batch)
-        spread(plan, windows, p, DECODED, replica.begin_s, replica.end_s, batch * steps)
+        spread(plan, windows, p, DECODED, replica.begin_s, replica.end_s, batch * steps * each)
         spread(plan, windows, p, PREFILLED, replica.begin_s, replica.end_s, replica.prefill)
         spread(plan, windows, p, STEPS, replica.begin_s, replica.end_s, steps)
         spread(plan, windows, p, PAIRS, replica.begin_s, replica.end_s, replica.attention)
@@ -455,15 +538,19 @@ def _sort_by_id(st, count):
 def _complete(plan, st, r, c):
     replica = st.replicas[r]
     p = replica.pool
+    pool = plan.pools[p]
     call = st.calls[c]
     replica.running -= 1
     # with all its tokens emitted, a call holds as much KV room under either way of reserving it
-    if plan.pools[p].prefix_block > 0:
+    if pool.prefix_block > 0:
         replica.kv -= call.output + leave_output(plan, st, r, c)
     else:
         replica.kv -= call.input + call.output
+    if pool.tokens_per_step != 1.0 and pool.reserve_full == 0:
+        replica.kv -= _surplus(pool, call)
     count_outstanding(plan, st, r, -1)
-    spread(plan, st.windows, p, SYSTEM_S, call.arrive_s, replica.end_s, replica.end_s - call.arrive_s)
+    here_s = call.first_s if pool.role == DECODE else call.arrive_s  # a call came here with its first token
+    spread(plan, st.windows, p, SYSTEM_S, here_s, replica.end_s, replica.end_s - here_s)
     if plan.workloads[call.id >> 54].stages == 0:
         completed(plan, st, r, p, call, replica.end_s)
         ask_again(plan, st, call.id >> 54, tick_of(replica.end_s))

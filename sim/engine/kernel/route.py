@@ -39,7 +39,7 @@ def route(plan, st, g, call_id, q, tick):
         st.turns[g] = turn + 1
         return first + turn % count
     key = plan.workloads[workload_of(call_id)].route_key
-    counter = keyed(call_id) * rng.DRAWS
+    counter = keyed(call_id) * rng.DRAWS + group.first_draw
     a = first + int(rng.uniform(key, counter) * count)
     if group.router == RANDOM:
         return a
@@ -75,5 +75,5 @@ def kv_now(plan, st, r, tick):
         after = steps_until(
             replica.begin_s, replica.first_s, slope_s, host_s, replica.segment_steps, tick + 1
         )
-        kv += replica.batch * (after - 1)
+        kv += replica.batch * (after - 1) * pool.tokens_per_step
     return kv
