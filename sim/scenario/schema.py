@@ -17,6 +17,7 @@ from sim.scenario.governor import Governor
 from sim.scenario.mitigation import completed
 from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
+from sim.scenario.rate import begun_at
 from sim.scenario.revenue import Revenue
 from sim.scenario.site import Site
 from sim.scenario.technique import Technique
@@ -167,6 +168,16 @@ class Scenario(Table):
                 )
             taken.add(block.name)
         return named
+
+    @model_validator(mode="after")
+    def _begin_with_the_site(self) -> Scenario:
+        """Shapes begin at the hour at which the run does."""
+        begun = [begun_at(w.arrivals, self.site.start) for w in self.workloads]
+        if all(a is w.arrivals for a, w in zip(begun, self.workloads, strict=True)):
+            return self
+        pairs = zip(self.workloads, begun, strict=True)
+        workloads = tuple(w.model_copy(update={"arrivals": a}) for w, a in pairs)
+        return self.model_copy(update={"workloads": workloads})
 
     @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:

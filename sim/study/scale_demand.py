@@ -10,7 +10,7 @@ from sim.errors import Fault, ScenarioError
 from sim.scenario.arrivals import UserArrivals
 from sim.scenario.lengths import FixedLengths, LognormalLengths, MeanCv, QuantileLengths, UniformLengths
 from sim.scenario.schema import Scenario
-from sim.study.sizing_demand import DAY_S, peak_hour, rate_per_s, scaled, with_arrivals
+from sim.study.sizing_demand import DAY_S, at_peak, rate_per_s, scaled, with_arrivals
 
 REQUESTS_PER_USER_PER_DAY = 3.7
 """Of a scenario that does not speak of users: ChatGPT, messages per weekly user and day, mid-2025 (2.6 billion a day
@@ -32,7 +32,9 @@ def by_users(scenario: Scenario) -> Scenario:
             faults.append(Fault(f"workload[{i}].arrivals.process", text, hint))
             continue
         users = w.arrivals.rate_per_s * DAY_S / REQUESTS_PER_USER_PER_DAY
+        own = w.arrivals.model_dump(by_alias=True, exclude={"process", "rate_per_s"}, exclude_none=True)
         table = {
+            **own,
             "process": "users",
             "users": users,
             "requests_per_user_per_day": REQUESTS_PER_USER_PER_DAY,
@@ -71,11 +73,7 @@ def peak_over_mean(scenario: Scenario) -> float:
 
 def at_peak_hour(scenario: Scenario) -> Scenario:
     """One hour, the busiest."""
-    change = {
-        i: w.arrivals.model_copy(update={"start_hour": peak_hour(w.arrivals, DAY_S)[0]})
-        for i, w in enumerate(scenario.workloads)
-        if isinstance(w.arrivals, UserArrivals)
-    }
+    change = {i: at_peak(w.arrivals, DAY_S) for i, w in enumerate(scenario.workloads)}
     return with_arrivals(scenario, change).model_copy(update={"duration_s": 3600.0, "warmup_s": 0.0})
 
 
