@@ -67,6 +67,7 @@ def run(
     from sim.engine.build import build_plans
     from sim.engine.control import run_plans
     from sim.engine.plan import replica_pools
+    from sim.metrics.binding import binding_section
     from sim.metrics.governing import governor_of, governor_section
     from sim.metrics.tables import requests_table, windows_table
     from sim.workload.demand import read_traces
@@ -96,6 +97,7 @@ def run(
     observed = _observed(scenario, costs, programs, traces, metrics)
     summary = _summary(observed, prices, engine)
     summary["governor"] = governor_section(scenario, governor, metrics.governed)
+    summary["binding"] = binding_section(observed, summary)
     requests = requests_table(observed, replica_pools(plans[0]), log_requests) if log_requests else None
     summary["wall_s"] = time.perf_counter() - begun_s
     return Result(scenario, summary, windows_table(observed), requests)
