@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sim.scenario import placement
 from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table, Watts
+from sim.scenario.fleet import SERVERS_PER_RACK, Failures, Maintenance, Scaler, Spot, StartUp
 from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
 from sim.scenario.show import show
 from sim.scenario.spare import Spare
@@ -189,6 +190,36 @@ class Pool(Table):
         default=None,
         description="Servers that stand by without a model; they draw power and cost money, and serve nothing.",
         examples=[{"servers": 2, "state": "idle"}],
+    )
+    startup: StartUp | None = Field(
+        default=None,
+        description="How long a replica takes to start where one starts in the run; without it, the defaults.",
+        examples=[{"node": "3 min", "image": "1 min", "warmup": "60 s"}],
+    )
+    scaler: Scaler | None = Field(
+        default=None,
+        description="What switches replicas on and off as demand changes; without it, all are on.",
+        examples=[{"policy": "utilization", "min_replicas": 2}],
+    )
+    failures: Failures | None = Field(
+        default=None,
+        description="Random failures and repairs; {} for the rates of the sources. Without it, nothing fails.",
+        examples=[{"accelerator_mtbf": "50000 h"}],
+    )
+    maintenance: Maintenance | None = Field(
+        default=None,
+        description="Rolling maintenance, server by server.",
+        examples=[{"every": "7 d", "lasts": "30 min"}],
+    )
+    spot: Spot | None = Field(
+        default=None,
+        description="That the capacity may be reclaimed by its owner.",
+        examples=[{"reclaims_per_hour": 0.01}],
+    )
+    servers_per_rack: Count | None = Field(
+        default=None,
+        description=f"Servers that a rack holds, which fail together [1]. Default {SERVERS_PER_RACK}.",
+        examples=[4],
     )
 
     @property

@@ -13,6 +13,8 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 from sim.errors import Fault, ScenarioError, did_you_mean
 from sim.scenario.crosscheck import Outline, cross_faults
 from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
+from sim.scenario.fleet import Event
+from sim.scenario.fleet_check import fleet_faults
 from sim.scenario.governor import Governor
 from sim.scenario.mitigation import completed
 from sim.scenario.money import Cost
@@ -110,6 +112,9 @@ class Scenario(Table):
     training: tuple[Training, ...] = Field(
         default=(), description="Training runs that share the site: any number of [[training]]."
     )
+    events: tuple[Event, ...] | None = Field(
+        default=None, alias="event", description="Outages at given times: any number of [[event]]."
+    )
     governor: Governor | None = Field(
         default=None,
         description="What keeps the site under site.power_limit while it runs; without it the limit is only reported.",
@@ -182,6 +187,7 @@ class Scenario(Table):
     @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
         faults = [*cross_faults(Outline.of_scenario(self)), *self._governor_faults()]
+        faults += fleet_faults(self.pools, self.events or (), self.cells)
         if faults:
             raise ScenarioError(faults)
         return self
