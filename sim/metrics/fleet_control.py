@@ -66,6 +66,7 @@ def _pool_control(scenario: Scenario, i: int, cost: StepCost, meant: _Meant) -> 
     fresh_s, again_s = start_s(pool, cost)
     return PoolControl(
         accelerators=pool.accelerators_per_replica,
+        node=unit_accelerators(pool, "node"),
         starts=Starts(_ticks(fresh_s), _ticks(again_s)),
         scaler=_scaler(scenario, i, fresh_s, meant),
         units=(*_failing(pool), *_reclaimed(pool)),

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sim.engine.plan import Plan
+
 FAILURE, MAINTENANCE, RECLAIM, EVENT = range(4)
 KINDS = ("failure", "maintenance", "reclaim", "event")
 """Why a replica may be out, by number."""
@@ -24,10 +26,11 @@ FLEET = np.dtype(
         ("open", np.int32),
         ("powered", np.int32),
         ("out", np.int32),
+        ("servers", np.int32),
     ]
 )
 """Replicas of a pool in one cell from a time on: those that are to serve, those that routers may choose, those whose
-accelerators are on (starting and draining ones too), and those in an outage."""
+accelerators are on (starting and draining ones too), and those in an outage; and servers with any that is on."""
 
 OUTAGE = np.dtype(
     [
@@ -58,9 +61,13 @@ class Load(Protocol):
 class DataPlane(Protocol):
     """What the control plane acts on: one cell, of either engine.
 
-    open: routers may choose these replicas.  close: they leave them out, and what they hold is finished.  kill: closed,
-    and at the end of the step under way their calls are routed anew.  idle: nothing is left to happen.
+    open: routers may choose these replicas.  close: they leave them out, and what they hold is finished; those that
+    were off are on.  kill: off, at the end of the step under way, when their calls are routed anew; the caches of those
+    that are off are empty.  idle: nothing is left to happen.
     """
+
+    @property
+    def plan(self) -> Plan: ...
 
     def load(self) -> Load: ...
 
@@ -154,9 +161,10 @@ class Scaler:
 
 @dataclass(frozen=True)
 class PoolControl:
-    """All that changes one pool. accelerators: of a replica."""
+    """All that changes one pool. accelerators: of a replica;  node: of a server."""
 
     accelerators: int
+    node: int
     starts: Starts
     scaler: Scaler | None = None
     units: tuple[Units, ...] = ()

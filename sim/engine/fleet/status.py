@@ -11,9 +11,9 @@ from collections.abc import Generator
 import numpy as np
 import simpy
 
-from sim.engine.fleet.spec import FLEET, OUTAGE, DataPlane, FleetControl
+from sim.engine.fleet.spec import FLEET, OUTAGE, DataPlane, FleetControl, count_units
 from sim.engine.kernel.clock import NEVER_TICK, TICKS_PER_S
-from sim.engine.plan import Plan, replica_pools
+from sim.engine.plan import replica_pools
 
 Process = Generator[simpy.Event, object, None]
 
@@ -25,11 +25,10 @@ class Status:
     loaded, NEVER_TICK if it neither is nor is being loaded.  opened_tick: int64[R], when it was last opened.
     """
 
-    def __init__(self, env: simpy.Environment, plane: DataPlane, plan: Plan, control: FleetControl):
-        self.env, self.plane = env, plane
+    def __init__(self, env: simpy.Environment, plane: DataPlane, control: FleetControl):
+        self.env, self.plane, plan = env, plane, plane.plan
         self.pool_of = replica_pools(plan)
         count, pools = len(self.pool_of), len(plan.pools)
-        self.first = plan.pools["first_replica"].astype(np.int64)
         self.wanted = np.ones(count, bool)
         self.outages = np.zeros(count, np.int64)
         self.loaded_tick = np.zeros(count, np.int64)
@@ -38,6 +37,9 @@ class Status:
         self.fresh_tick = np.array([p.starts.fresh_tick for p in control.pools], np.int64)[self.pool_of]
         self.again_tick = np.array([p.starts.again_tick for p in control.pools], np.int64)[self.pool_of]
         self.members = [np.flatnonzero(self.pool_of == p) for p in range(pools)]
+        self.servers = [
+            _Servers(len(m), p.accelerators, p.node) for m, p in zip(self.members, control.pools, strict=True)
+        ]
         self.rows: list[tuple] = []
         self.out: list[tuple] = []
         self._latest: list[tuple | None] = [None] * pools
@@ -67,8 +69,7 @@ class Status:
     def release(self, replicas: np.ndarray) -> None:
         """Have these replicas leave: those that have not loaded yet at once, others when they hold no call."""
         self.wanted[replicas] = False
-        loading = replicas[self.loaded_tick[replicas] > self.tick]
-        self.loaded_tick[loading] = NEVER_TICK
+        self._switch_off(replicas[self.loaded_tick[replicas] > self.tick])
         self._settle(replicas)
 
     def switch_off_drained(self, pool: int) -> None:
@@ -77,7 +78,7 @@ class Status:
         leaving = members[~self.wanted[members] & (self.loaded_tick[members] <= self.tick)]
         if len(leaving):
             empty = leaving[self.holding(leaving) == 0]
-            self.loaded_tick[empty] = NEVER_TICK
+            self._switch_off(empty)
             self._book(empty)
 
     # What an outage does.
@@ -89,10 +90,7 @@ class Status:
 
     def kill(self, replicas: np.ndarray) -> None:
         """Replicas in an outage go down: what they still hold begins anew elsewhere."""
-        loaded = replicas[self.loaded_tick[replicas] <= self.tick]
-        if len(loaded):
-            self.plane.kill(loaded.tolist(), self.tick)
-        self.loaded_tick[replicas] = NEVER_TICK
+        self._switch_off(replicas)
         self._book(replicas)
 
     def mend(self, replicas: np.ndarray, fresh: bool) -> None:
@@ -105,11 +103,19 @@ class Status:
 
     def _load(self, replicas: np.ndarray, takes_tick: np.ndarray) -> None:
         start = replicas[(self.outages[replicas] == 0) & (self.loaded_tick[replicas] == NEVER_TICK)]
+        if len(start):
+            self.plane.close(start.tolist(), self.tick)  # on
         self.loaded_tick[start] = self.tick + takes_tick[start]
         for ready in np.unique(self.loaded_tick[start]).tolist():
             if ready > self.tick:
                 self.env.process(self._open_at(start[self.loaded_tick[start] == ready], ready))
         self._settle(replicas)
+
+    def _switch_off(self, replicas: np.ndarray) -> None:
+        on = replicas[self.loaded_tick[replicas] != NEVER_TICK]
+        if len(on):
+            self.plane.kill(on.tolist(), self.tick)
+        self.loaded_tick[on] = NEVER_TICK
 
     def _open_at(self, replicas: np.ndarray, tick: int) -> Process:
         yield self.env.timeout(tick - self.tick)
@@ -133,11 +139,13 @@ class Status:
     def _book(self, replicas: np.ndarray) -> None:
         for pool in np.unique(self.pool_of[replicas]).tolist():
             m = self.members[pool]
+            powered = self.loaded_tick[m] != NEVER_TICK
             counts = (
                 int(self.wanted[m].sum()),
                 int(self.open[m].sum()),
-                int((self.loaded_tick[m] != NEVER_TICK).sum()),
+                int(powered.sum()),
                 int((self.outages[m] > 0).sum()),
+                self.servers[pool].on(powered),
             )
             if counts != self._latest[pool]:
                 self._latest[pool] = counts
@@ -150,6 +158,27 @@ class Status:
             times = (begin_tick / TICKS_PER_S, self.tick / TICKS_PER_S, end_tick / TICKS_PER_S)
             self.out.append((*times, kind, pool, hit))
 
-    def log(self) -> tuple[np.ndarray, np.ndarray]:
-        """The records of FLEET and of OUTAGE so far, in order of time."""
-        return np.array(self.rows, FLEET), np.array(self.out, OUTAGE)
+    def fleet_log(self) -> np.ndarray:
+        """Records of FLEET so far, in order of time."""
+        return np.array(self.rows, FLEET)
+
+    def outage_log(self) -> np.ndarray:
+        """Records of OUTAGE so far, in order of the times at which they came down."""
+        return np.array(self.out, OUTAGE)
+
+
+class _Servers:
+    """Which servers the replicas of a pool touch."""
+
+    def __init__(self, replicas: int, accelerators: int, node: int):
+        number = np.arange(replicas)
+        self.first = number * accelerators // node
+        self.behind = ((number + 1) * accelerators - 1) // node + 1
+        self.count = count_units(replicas, accelerators, node)
+
+    def on(self, powered: np.ndarray) -> int:
+        """Servers that a powered replica touches; powered: bool[R]."""
+        edges = np.zeros(self.count + 1, np.int64)
+        np.add.at(edges, self.first[powered], 1)
+        np.add.at(edges, self.behind[powered], -1)
+        return int((np.cumsum(edges)[:-1] > 0).sum())

@@ -18,10 +18,12 @@ SECOND = round(TICKS_PER_S)
 
 
 class FakePlane:
-    """Replicas that hold what a test says; refuses to open what is open, or close what is closed."""
+    """Replicas that hold what a test says; refuses what a control plane must not do."""
 
-    def __init__(self, replicas: int):
-        self.is_open = np.ones(replicas, bool)
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        replicas = int(plan.pools["replicas"].sum())
+        self.is_open, self.is_on = np.ones(replicas, bool), np.ones(replicas, bool)
         self.queued = np.zeros(replicas, np.int64)
         self.running = np.zeros(replicas, np.int64)
         self.asked = np.zeros(1, np.int64)
@@ -32,15 +34,17 @@ class FakePlane:
         return SimpleNamespace(queued=self.queued, running=self.running, asked=self.asked)
 
     def open(self, replicas: Sequence[int], tick: int) -> None:
+        assert self.is_on[list(replicas)].all()
         assert not self.is_open[list(replicas)].any()
         self.is_open[list(replicas)] = True
 
     def close(self, replicas: Sequence[int], tick: int) -> None:
-        assert self.is_open[list(replicas)].all()
-        self.is_open[list(replicas)] = False
+        assert (self.is_open | ~self.is_on)[list(replicas)].all()
+        self.is_open[list(replicas)], self.is_on[list(replicas)] = False, True
 
     def kill(self, replicas: Sequence[int], tick: int) -> None:
-        self.is_open[list(replicas)] = False
+        assert self.is_on[list(replicas)].all()
+        self.is_open[list(replicas)] = self.is_on[list(replicas)] = False
         self.queued[list(replicas)] = self.running[list(replicas)] = 0
         self.killed.append((tick, tuple(replicas)))
 
@@ -55,7 +59,7 @@ def plan_of(replicas: int, cells: int = 1) -> Plan:
 
 def status_of(replicas: int, *, fresh_s: float = 100.0, again_s: float = 60.0, **control):
     """A fleet of one pool under a clock of its own: environment, plane, status."""
-    env, plane = simpy.Environment(), FakePlane(replicas)
+    env, plane = simpy.Environment(), FakePlane(plan_of(replicas))
     starts = Starts(round(fresh_s * SECOND), round(again_s * SECOND))
-    made = FleetControl(1, 1 << 60, (PoolControl(1, starts, **control),))
-    return env, plane, Status(env, plane, plan_of(replicas), made)
+    made = FleetControl(1, 1 << 60, (PoolControl(1, 2, starts, **control),))
+    return env, plane, Status(env, plane, made)

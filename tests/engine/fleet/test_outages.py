@@ -62,7 +62,7 @@ def test_times_between_failures_and_repairs_have_their_laws():
 def test_cells_have_failures_of_their_own_and_the_same_in_every_run():
     made = scenario(pools=[{"replicas": 16}], cells=2, duration=1.0)
     units = Units(FAILURE, 8, 100 * HOUR_S, HOUR_S, 1.0)
-    control = FleetControl(3, YEAR, (PoolControl(1, NO_STARTS, units=(units,)),))
+    control = FleetControl(3, YEAR, (PoolControl(1, 8, NO_STARTS, units=(units,)),))
     first, second = (outages_of(control, plan) for plan in plans(made))
     again = outages_of(control, plans(made)[0])
     assert [o.tick for o in first] == [o.tick for o in again]
@@ -73,7 +73,7 @@ def test_cells_have_failures_of_their_own_and_the_same_in_every_run():
 def test_scripted_units_count_through_all_cells():
     made = plans(scenario(pools=[{"replicas": 8}], cells=2))
     event = Scripted(5 * SECOND, 2, number=3, out_tick=SECOND, notice_tick=0)
-    control = FleetControl(1, YEAR, (PoolControl(1, NO_STARTS, scripted=(event,)),))
+    control = FleetControl(1, YEAR, (PoolControl(1, 8, NO_STARTS, scripted=(event,)),))
     assert outages_of(control, made[0]) == []
     (only,) = outages_of(control, made[1])
     assert (only.tick, only.kind, only.replicas.tolist()) == (5 * SECOND, EVENT, [2, 3])
@@ -97,7 +97,7 @@ def test_maintenance_goes_round_server_by_server_and_drains():
     plane.running[2] = 1
     env.run(until=5000 * SECOND)
     assert plane.is_open.all()
-    log, out = status.log()
+    log, out = status.fleet_log(), status.outage_log()
     assert out["replicas"].tolist() == [2, 2]
     assert out["begin_s"].tolist() == [100.0, 490.0]
     assert log["out"].max() == 2

@@ -28,12 +28,14 @@ def check(plane, status) -> None:
     should = status.wanted & (status.outages == 0) & (status.loaded_tick <= now)
     np.testing.assert_array_equal(plane.is_open, should)
     np.testing.assert_array_equal(status.open, should)
+    np.testing.assert_array_equal(plane.is_on, status.loaded_tick != NEVER_TICK)
     assert (status.outages >= 0).all()
     on = status.loaded_tick != NEVER_TICK
     assert (on | ~should).all()  # what is open is powered
-    assert ((plane.queued == 0) | on).all()  # what holds calls is powered
+    assert ((plane.running == 0) | on).all()  # what holds calls is powered
     last = status.rows[-1]
-    assert last[2:] == (status.wanted.sum(), should.sum(), on.sum(), (status.outages > 0).sum())
+    servers = len({r // 2 for r in np.flatnonzero(on)})
+    assert last[2:] == (status.wanted.sum(), should.sum(), on.sum(), (status.outages > 0).sum(), servers)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -48,9 +50,9 @@ def test_open_iff_wanted_in_no_outage_and_loaded(script):
         elif kind == "release":
             status.release(replicas[status.wanted[replicas]])
         elif kind == "hold":
-            plane.queued[replicas[plane.is_open[replicas]]] = 1
+            plane.running[replicas[plane.is_open[replicas]]] = 1
         elif kind == "empty":
-            plane.queued[replicas] = 0
+            plane.running[replicas] = 0
             status.switch_off_drained(0)
         else:
             notice, lasts, fresh = rest
@@ -84,10 +86,11 @@ def test_a_start_takes_its_time_and_a_repair_less():
     assert plane.is_open.tolist() == [True, False]
     env.process(suffer(status, Outage(status.tick, EVENT, both[:1], 0, 30 * SECOND)))
     env.run()
-    log, outages = status.log()
+    log, outages = status.fleet_log(), status.outage_log()
     assert outages["replicas"].tolist() == [1]
     assert (outages["end_s"] - outages["down_s"]).tolist() == [30.0]
     columns = ["time_s", "wanted", "open", "powered", "out"]
+    assert set(log["servers"].tolist()) == {0, 1}
     assert log[columns].tolist() == [
         (0.0, 2, 2, 2, 0),
         (0.0, 0, 0, 2, 0),  # released: they hold nothing, but nobody has looked yet
