@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sim.engine import state as S
+from sim.metrics.fleet import fleet_section
 from sim.metrics.flops import flops_section
 from sim.metrics.latency import latency_section, requests_section, slo_section, workload_target_shares
 from sim.metrics.observed import Observed
@@ -63,6 +64,7 @@ def summarise(observed: Observed) -> dict[str, Any]:
             "spare_servers": sum(hall.spare_servers for hall in observed.halls),
         },
         "utilization": _utilization(observed),
+            **fleet_section(observed),
         "power": power_section(observed),
         "energy": energy_section(observed, output, requests["completed"]),
         "carbon": carbon_section(observed, made),
