@@ -62,6 +62,23 @@ def binding(scenario: Scenario, *, attainment: float = ATTAINMENT) -> Binding:
     )
 
 
+def measured_headroom(section: Mapping[str, Any], found: Binding) -> dict[str, Any]:
+    """The part `headroom` of a summary's section `binding`, as a bisection found it."""
+    busiest = None if found.held_rps is None else found.held_rps / found.held_factor
+    return {
+        **section["headroom"],
+        "counted": "requests",
+        "busiest_rps": busiest,
+        "held_rps": found.held_rps,
+        "rps": found.headroom_rps,
+        "factor": found.held_factor,
+        "likely_rps": found.headroom_rps,
+        "known_by": "bisection",
+        "binds_first": found.resource,
+        "breaks_first": found.target,
+    }
+
+
 def what_binds(section: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]]:
     """The resource, why, and the pool, of a summary's section `binding`: what binds now, or where nothing does, what
     will first."""
