@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.report.answer import ERRORS, Summary, answers
+from sim.report.fleet import fleet_lines
 from sim.report.passes import HEADERS as PASS_HEADERS
 from sim.report.passes import governor_lines, pass_rows
 from sim.report.plans import HEADERS, plan_lines, plan_rows
@@ -54,6 +55,7 @@ def render(summary: Summary) -> RenderableType:
         *_section("Latency", [_latency(summary)]),
         *_passes(summary),
         *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
+        *_changes(summary),
         *_section("How well the step cost is known (median error to expect)", [_knowledge(summary)]),
         *_section("Energy", [_energy(summary)]),
         *_site(summary),
@@ -197,6 +199,12 @@ def _site(summary: Summary) -> Iterator[RenderableType]:
     lines = list(site_lines(summary))
     if lines:
         yield from _section("Site", [_named(lines)])
+
+
+def _changes(summary: Summary) -> Iterator[RenderableType]:
+    lines = list(fleet_lines(summary))
+    if lines:
+        yield from _section("Fleet over time", [_named(lines)])
 
 
 def _passes(summary: Summary) -> Iterator[RenderableType]:
