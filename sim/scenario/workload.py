@@ -11,6 +11,7 @@ from sim.scenario.fields import UNSET, Refusal, Seconds, Table
 from sim.scenario.lengths import (
     FixedLengths,
     LognormalLengths,
+    MixLengths,
     QuantileLengths,
     TraceLengths,
     UniformLengths,
@@ -28,7 +29,8 @@ Lengths = Annotated[
     | Annotated[UniformLengths, Tag("uniform")]
     | Annotated[LognormalLengths, Tag("lognormal")]
     | Annotated[QuantileLengths, Tag("quantiles")]
-    | Annotated[TraceLengths, Tag("trace")],
+    | Annotated[TraceLengths, Tag("trace")]
+    | Annotated[MixLengths, Tag("mix")],
     Discriminator(lengths_form),
 ]
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sim.catalog.types import ClientLengths
 from sim.catalog.workloads import length_table
 from sim.errors import Fault, ScenarioError
 from sim.scenario.arrivals import UserArrivals
-from sim.scenario.lengths import FixedLengths, LognormalLengths, MeanCv, QuantileLengths, UniformLengths
+from sim.scenario.lengths import (
+    FixedLengths,
+    LognormalLengths,
+    MeanCv,
+    MixLengths,
+    QuantileLengths,
+    UniformLengths,
+)
 from sim.scenario.schema import Scenario
 from sim.study.sizing_demand import DAY_S, at_peak, rate_per_s, scaled, with_arrivals
 
@@ -100,12 +108,18 @@ def with_cached_prompts(scenario: Scenario, cached: float) -> Scenario:
 def _shorter(lengths: Any, cut: Callable[[float], float]) -> Any:
     if isinstance(lengths, str):
         table = length_table(lengths)
+        if table.clients:
+            parts = [{"share": c.share, "lengths": _client(c, cut)} for c in table.clients]
+            return MixLengths.model_validate({"kind": "mix", "parts": parts})
         return QuantileLengths(
             kind="quantiles",
             input=tuple((p, cut(t)) for p, t in zip(table.input_p, table.input_tokens, strict=True)),
             output=tuple(zip(table.output_p, table.output_tokens, strict=True)),
         )
     match lengths:
+        case MixLengths():
+            parts = (p.model_copy(update={"lengths": _shorter(p.lengths, cut)}) for p in lengths.parts)
+            return lengths.model_copy(update={"parts": tuple(parts)})
         case FixedLengths():
             return lengths.model_copy(update={"input": round(cut(lengths.input))})
         case UniformLengths():
@@ -115,3 +129,11 @@ def _shorter(lengths: Any, cut: Callable[[float], float]) -> Any:
         case LognormalLengths(input=MeanCv() as side):
             return lengths.model_copy(update={"input": side.model_copy(update={"mean": cut(side.mean)})})
     raise TypeError(type(lengths).__name__)
+
+
+def _client(client: ClientLengths, cut: Callable[[float], float]) -> QuantileLengths:
+    return QuantileLengths(
+        kind="quantiles",
+        input=tuple((p, cut(t)) for p, t in zip(client.p, client.input_tokens, strict=True)),
+        output=tuple(zip(client.p, client.output_tokens, strict=True)),
+    )

@@ -11,12 +11,13 @@ from sim.catalog.workloads import length_table
 from sim.engine import plan as P
 from sim.engine.kernel.rng import stream_key
 from sim.scenario.arrivals import TraceArrivals
-from sim.scenario.lengths import INPUT_FLOOR, OUTPUT_FLOOR, TraceLengths
+from sim.scenario.lengths import INPUT_FLOOR, OUTPUT_FLOOR, MixLengths, TraceLengths
 from sim.scenario.rate import Modulated
 from sim.scenario.schema import Scenario
 from sim.scenario.workload import FROM_TRACE, Workload
+from sim.workload.mixture import is_mixture, pairs
 from sim.workload.rate import warp
-from sim.workload.trace import Trace, read_trace
+from sim.workload.trace import Trace, read_trace, unhashed
 
 NO_LIMIT = 1 << 40
 SLO_SLACK = 1e-9
@@ -164,12 +165,18 @@ class _Builder:
             rows["law"] = P.EMPIRICAL
             rows["offset"] = self.trace(trace)
             rows["count"] = len(trace.arrival_s)
+        elif is_mixture(given):
+            inputs, outputs = pairs(given)
+            rows["law"] = P.EMPIRICAL
+            rows["offset"] = self.trace(unhashed(np.zeros(len(inputs)), inputs, outputs))
+            rows["count"] = len(inputs)
         elif isinstance(given, str):
             table = length_table(given)
             rows["least"] = 1
             self.table(rows[0], table.input_p, table.input_tokens)
             self.table(rows[1], table.output_p, table.output_tokens)
         else:
+            assert not isinstance(given, MixLengths)  # is_mixture
             for row, side in zip(rows, (given.input, given.output), strict=True):
                 self.side(row, given.kind, side)
 

@@ -92,6 +92,12 @@ class Trace:
         return last_s * count / (count - 1) if count > 1 and last_s > 0 else max(last_s, 1.0)
 
 
+def unhashed(arrival_s: np.ndarray, input_tokens: np.ndarray, output_tokens: np.ndarray) -> Trace:
+    """A trace that names no blocks of its prompts."""
+    none = np.zeros(len(arrival_s) + 1, np.int64)
+    return Trace(arrival_s, input_tokens, output_tokens, none, np.zeros(0, np.uint64))
+
+
 def read_trace(path: str | Path, form: str = "auto") -> Trace:
     """Read a trace, plain or gzipped; "auto" tells the format by the names of its columns.
 
