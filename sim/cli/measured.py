@@ -43,6 +43,7 @@ def validate_command(files: tuple[str, ...], power: str | None, as_json: bool) -
 @click.option("--stack", metavar="NAME", help="Fit one new serving stack of this name to these rows alone.")
 @click.option("--like", default="vllm-2025", show_default=True, help="Stack that a new one starts from.")
 @click.option("--power", is_flag=True, help="Fit what accelerators draw alone; times stay as they are.")
+@click.option("--jobs", is_flag=True, help="Fit image and video generation alone.")
 @click.option("--cross-validate", is_flag=True, help="Leave out groups, stacks and generations in turn.")
 @click.option(
     "--results", metavar="DIR", help="Folder for tables and plots of --cross-validate. Default: validation."
@@ -54,6 +55,7 @@ def calibrate_command(
     stack: str | None,
     like: str,
     power: bool,
+    jobs: bool,
     cross_validate: bool,
     results: str | None,
     date: str | None,
@@ -62,18 +64,28 @@ def calibrate_command(
 
     Runs use the file when DATACENTER_SIM_CALIBRATION names it.
     """
-    from sim.study.validation_run import run_calibration, run_power_calibration, run_stack_calibration
+    from sim.study.validation_run import (
+        run_calibration,
+        run_job_calibration,
+        run_power_calibration,
+        run_stack_calibration,
+    )
 
     if cross_validate and stack:
         raise UserError(
             Fault("--cross-validate", "is of the whole catalog, not of one stack", "leave out --stack")
         )
+    if jobs and (stack or power):
+        raise UserError(Fault("--jobs", "is of images and videos alone", "leave out --stack and --power"))
     if power and (stack or cross_validate):
         raise UserError(Fault("--power", "is of the whole catalog's power alone", "use it by itself"))
     day = date or datetime.date.today().isoformat()
     target = out or f"calibration-{day}.toml"
     if stack:
         found = run_stack_calibration(files, name=stack, like=like, date=day, out=target, progress=say)
+    elif jobs:
+        folder = (results or "validation") if cross_validate else None
+        found = run_job_calibration(files, date=day, out=target, results=folder, progress=say)
     elif power:
         found = run_power_calibration(files, date=day, out=target, progress=say)
     else:

@@ -131,7 +131,7 @@ def _work(workload: Mapping[str, Any]) -> Iterator[Work]:
     name, model = workload["name"], workload["model"]
     if not workload.get("stages"):
         tokens = workload["tokens"]
-        yield Work(name, WHOLE, model, tokens["input"], tokens["output"])
+        yield Work(name, WHOLE, model, tokens["input"], workload.get("denoising_steps", tokens["output"]))
         return
     for number, stage in enumerate(workload["stages"]):
         called, own = stage.get("name", str(number)), stage.get("model", model)

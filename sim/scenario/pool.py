@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from sim.scenario import placement
 from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table, Watts
 from sim.scenario.fleet import SERVERS_PER_RACK, Failures, Maintenance, Scaler, Spot, StartUp
+from sim.scenario.job import job_scheduler
 from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
 from sim.scenario.show import show
 from sim.scenario.spare import Spare
@@ -114,7 +115,8 @@ class Pool(Table):
         description="Accelerator: a name or alias of the accelerator catalog.", examples=["H100-SXM-80GB"]
     )
     model: ModelName = Field(
-        description="Model that the replicas serve: a name or alias of the model catalog.",
+        description="Model that the replicas serve: a name or alias of the catalogs of models (of images and videos: "
+        "`simulate catalog diffusion`).",
         examples=["Llama-3.1-70B"],
     )
     precision: Precision = Field(
@@ -132,7 +134,10 @@ class Pool(Table):
         examples=["fp16"],
     )
     tensor_parallel: Count = Field(
-        default=1, description="Accelerators that share each layer (and each attention copy).", examples=[4]
+        default=1,
+        description="Accelerators that share each layer (and each attention copy); of images and videos, each "
+        "sequence of latent tokens.",
+        examples=[4],
     )
     pipeline_parallel: Count = Field(default=1, description="Stages that the layers are divided into.")
     attention_data_parallel: Count = Field(
@@ -226,6 +231,11 @@ class Pool(Table):
     def accelerators_per_replica(self) -> int:
         """Accelerators of one replica."""
         return self.tensor_parallel * self.pipeline_parallel * self.attention_data_parallel
+
+    @field_validator("scheduler", mode="before")
+    @classmethod
+    def _scheduler_of_jobs(cls, value: object, info: ValidationInfo) -> object:
+        return job_scheduler(value, info.data.get("model"), Scheduler())
 
     @field_validator("precision", mode="before")
     @classmethod

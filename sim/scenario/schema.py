@@ -16,6 +16,7 @@ from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, rea
 from sim.scenario.fleet import Event
 from sim.scenario.fleet_check import fleet_faults
 from sim.scenario.governor import Governor
+from sim.scenario.job import job_faults
 from sim.scenario.mitigation import completed
 from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
@@ -187,6 +188,7 @@ class Scenario(Table):
     @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
         faults = [*cross_faults(Outline.of_scenario(self)), *self._governor_faults()]
+        faults += job_faults(self.workloads, self.pools)
         faults += fleet_faults(self.pools, self.events or (), self.cells)
         if faults:
             raise ScenarioError(faults)
