@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sim.scenario import placement
-from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table, Watts
+from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table, Usd, Watts
 from sim.scenario.fleet import SERVERS_PER_RACK, Failures, Maintenance, Scaler, Spot, StartUp
 from sim.scenario.job import job_scheduler
 from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
@@ -191,6 +191,20 @@ class Pool(Table):
         examples=[{"kind": "chunked-prefill", "max_batch": 256, "token_budget": 2048}],
     )
 
+    purchase: Literal["own", "reserved", "on-demand", "spot"] | None = Field(
+        default=None,
+        description="How the pool's accelerators are had. own: bought, paid for all the time. reserved: rented at a "
+        "commitment (cost.rent_term, else one year), paid for all the time. on-demand, spot: rented, paid for while "
+        "they are on. Default: as cost.basis says.",
+        examples=["on-demand"],
+    )
+    usd_per_accelerator_hour: Usd | None = Field(
+        default=None,
+        gt=0,
+        description="Rent of one of the pool's accelerators, for a purchase other than own [$/h]. Default: the "
+        "catalog's on demand; reserved times the ratio of vendors that list both, spot less cost.spot_discount.",
+        examples=[2.35],
+    )
     spare: Spare | None = Field(
         default=None,
         description="Servers that stand by without a model; they draw power and cost money, and serve nothing.",
@@ -231,6 +245,15 @@ class Pool(Table):
     def accelerators_per_replica(self) -> int:
         """Accelerators of one replica."""
         return self.tensor_parallel * self.pipeline_parallel * self.attention_data_parallel
+
+    @field_validator("usd_per_accelerator_hour")
+    @classmethod
+    def _is_rented(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("purchase") in (None, "own"):
+            raise Refusal(
+                "is the rent of a pool that is rented", 'give purchase = "on-demand", "reserved" or "spot"'
+            )
+        return value
 
     @field_validator("scheduler", mode="before")
     @classmethod
