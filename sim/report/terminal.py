@@ -26,7 +26,7 @@ _LATENCIES = {
     "queue_s": "in queue",
 }
 _STATISTICS = ("mean", "p50", "p90", "p99")
-_BASIS = {"own": "owned hardware", "rent": "rented accelerators"}
+_BASIS = {"own": "owned hardware", "rent": "rented accelerators", "mixed": "owned and rented"}
 _OPTIONAL = {
     "installation_depreciation": "installation",
     "spares_depreciation": "spares",
@@ -278,11 +278,13 @@ def _assumptions(summary: Summary) -> Iterator[str]:
 
 def _price_assumptions(cost: Summary) -> Iterator[str]:
     for pool, price in cost["prices"].items():
-        what = "a server costs" if cost["basis"] == "own" else "an accelerator rents per hour for"
+        what = "a server costs" if "server_usd" in price else "an accelerator rents per hour for"
         usd = price.get("server_usd", price.get("accelerator_usd_per_hour"))
-        yield f"In {pool} {what} {format_usd(usd)} ({price['source']})."
+        paid = f", {price['purchase']}" if "purchase" in price else ""
+        paid += ", paid while it is on" if price.get("while_powered") else ""
+        yield f"In {pool} {what} {format_usd(usd)} ({price['source']}{paid})."
     terms = cost["terms"]
-    if cost["basis"] == "own":
+    if cost["basis"] != "rent":
         hardware_usd = cost["capex_usd"] - cost["building_usd"]
         yield (
             f"Hardware of {format_usd(hardware_usd)} is written off {_schedule(terms)}, at "
