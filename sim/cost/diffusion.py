@@ -135,18 +135,21 @@ def job_cost(
     watermark: float = 0.0,
     fitted: JobFitted | None = None,
     clock: float = 1.0,
+    ran: bool = False,
 ) -> StepCost:
     """Tables of one replica that denoises batches of up to `max_batch` jobs of `shape`; energies without the boards'
     limit (see `sim.cost.limit.power_limited`).
 
     split: how `accelerators` share a sequence (default: see `split_of`).  watermark: share of the room that admission
-    leaves free, which the room must allow for.  clock: share of full core clock.
+    leaves free, which the room must allow for.  clock: share of full core clock.  ran: it is known to fit, having run.
     Raises ScenarioError where the model or the batch does not fit.
     """
     split = split or split_of(model, accelerators)
     fitted = fitted or job_coefficients(chip.generation)
     work = job_work(model, shape)
     memory = _memory(model, chip, work, shape, max_batch, precision, split, memory_fraction, watermark)
+    if not ran:
+        _check_fits(model, chip, shape, max_batch, memory)
     joules = job_energy(chip, precision, fitted)
     if clock != 1.0:
         chip = replace(chip, peak_flops={p: v * clock for p, v in chip.peak_flops.items()})
@@ -206,17 +209,6 @@ def _memory(
     weights = model.parameters * number_format(precision).linear_bytes + model.text_encoder * ELEMENT_BYTES
     together = 1 if model.split_guidance else model.guidance_passes
     job_bytes = LIVE_ARRAYS * work.tokens * model.hidden * ELEMENT_BYTES * together / split.accelerators
-    room = chip.memory_bytes * memory_fraction - weights - RESERVE_BYTES
-    most = max(0, math.floor(room / job_bytes))
-    if most < max_batch:
-        text = (
-            f"{model.name} at {shape.width} x {shape.height} x {shape.frames} takes {job_bytes / 1e9:.1f} GB a job "
-            f"beside {weights / 1e9:.1f} GB of weights on {chip.name}: a batch of {max_batch} does not fit"
-        )
-        hint = (
-            f"use max_batch = {most} or less" if most else "use a chip with more memory, or tensor_parallel"
-        )
-        raise ScenarioError(Fault("scheduler.max_batch", text, hint))
     tokens = math.ceil(max_batch * (1 + shape.steps) / (1.0 - watermark)) + 1
     return MemoryBudget(
         total_bytes=chip.memory_bytes,
@@ -228,3 +220,20 @@ def _memory(
         state_bytes_per_sequence=0.0,
         kv_capacity_tokens=tokens,
     )
+
+
+def _check_fits(
+    model: DiffusionModel, chip: Accelerator, shape: JobShape, max_batch: int, memory: MemoryBudget
+) -> None:
+    """Raises ScenarioError where a batch of `max_batch` jobs does not fit in `memory`."""
+    job_bytes = memory.activation_bytes / max_batch
+    room = memory.total_bytes - memory.reserve_bytes - memory.weights_bytes
+    most = max(0, math.floor(room / job_bytes))
+    if most >= max_batch:
+        return
+    text = (
+        f"{model.name} at {shape.width} x {shape.height} x {shape.frames} takes {job_bytes / 1e9:.1f} GB a job "
+        f"beside {memory.weights_bytes / 1e9:.1f} GB of weights on {chip.name}: a batch of {max_batch} does not fit"
+    )
+    hint = f"use max_batch = {most} or less" if most else "use a chip with more memory, or tensor_parallel"
+    raise ScenarioError(Fault("scheduler.max_batch", text, hint))

@@ -17,6 +17,8 @@ from sim.scenario.job import makes_jobs
 
 WH_J = 3600.0
 MILLION = 1e6
+FIRST_PAIR = 0.5
+"""Attention work of a prompt of one token [token^2]."""
 
 
 def text_workloads(observed: Observed) -> list[int]:
@@ -52,6 +54,25 @@ def job_flops(observed: Observed, pool: int) -> tuple[float, float]:
     work = job_work(diffusion_model(name), shape_of(scenario.workloads, name))
     begun, went_on = float(columns[S.PREFILLED]), float(columns[S.DECODED])
     return begun * (work.encoder_flops + work.decoder_flops), (begun + went_on) * work.step_flops
+
+
+def job_capacity(observed: Observed, pool: int) -> dict[str, Any]:
+    """What all replicas of a pool of images or videos make a second with full batches; exact for equal steps."""
+    table, cost = observed.scenario.pools[pool], observed.costs[pool]
+    n = table.scheduler.max_batch
+    steps = observed.lengths_of(table.model).output
+    batch_s = float(cost.sequence_s[0]) + cost.attention_s * FIRST_PAIR * n + steps * float(cost.token_s[n])
+    return {"requests_per_s": n / batch_s * table.replicas, "batch": n, "binds": "max_batch"}
+
+
+def mean_job_batch(observed: Observed, pool: int) -> float | None:
+    """Jobs in a step of a pool, in the mean over its steps; None where there was none.
+
+    The engine's own mean leaves out first steps, in which every job still reads.
+    """
+    columns = observed.pool_columns[pool]
+    steps = float(columns[S.STEPS])
+    return (float(columns[S.PREFILLED]) + float(columns[S.DECODED])) / steps if steps else None
 
 
 def shape_of(workloads: Sequence[Any], model: str) -> JobShape:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sim.report.binding import binding_lines
+from sim.report.jobs import cost_words
 from sim.report.words import NONE, dollars, percent
 from sim.units import format_power, format_usd
 
@@ -23,8 +24,8 @@ def answers(summary: Summary) -> Iterator[tuple[str, str]]:
     cost = summary["cost"]
     yield (
         "cost",
-        f"{dollars(cost['usd_per_mtok_output'])} per million output tokens, {dollars(cost['usd_per_request'])} per "
-        f"request, {format_usd(cost['usd_per_hour'])} per hour",
+        f"{', '.join(cost_words(summary))}, {dollars(cost['usd_per_request'])} per request, "
+        f"{format_usd(cost['usd_per_hour'])} per hour",
     )
     if summary["revenue"] is not None:
         yield "margin", _margin(summary)

@@ -11,6 +11,8 @@ from rich.text import Text
 
 from sim.report.answer import ERRORS, Summary, answers
 from sim.report.fleet import fleet_lines
+from sim.report.jobs import HEADERS as JOB_HEADERS
+from sim.report.jobs import job_rows, makes_jobs
 from sim.report.passes import HEADERS as PASS_HEADERS
 from sim.report.passes import governor_lines, pass_rows
 from sim.report.plans import HEADERS, plan_lines, plan_rows
@@ -53,6 +55,7 @@ def render(summary: Summary) -> RenderableType:
     return Group(
         *_answer(summary),
         *_section("Latency", [_latency(summary)]),
+        *_jobs(summary),
         *_passes(summary),
         *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
         *_changes(summary),
@@ -119,11 +122,12 @@ def _latency(summary: Summary) -> Table:
     table = _table("workload", "", *_STATISTICS, "target", "met by", words=2)
     for workload in summary["workloads"]:
         slo = workload["slo"]
-        for key, label in _LATENCIES.items():
+        made = "denoising_steps" in workload  # an image has no first token before it is done
+        for key, label in list(_LATENCIES.items())[2 if made else 0 :]:
             target, latency = slo["targets"].get(key), workload["latency"][key]
             shares = {"ttft_s": slo["ttft_share"], "tpot_s": slo["tpot_share"]}
             table.add_row(
-                workload["name"] if key == "ttft_s" else "",
+                workload["name"] if key == ("e2e_s" if made else "ttft_s") else "",
                 label,
                 *(duration(latency[s]) for s in _STATISTICS),
                 duration(target),
@@ -154,7 +158,9 @@ def _memory(summary: Summary) -> Table:
         parts = ("weights_bytes", "kv_bytes", "activation_bytes", "reserve_bytes", "total_bytes")
         table.add_row(
             pool["name"],
-            f"{kv['capacity_tokens']:,} tokens: {kv['limited_batch']:,.0f} sequences "
+            NONE
+            if makes_jobs(summary, pool["model"])
+            else f"{kv['capacity_tokens']:,} tokens: {kv['limited_batch']:,.0f} sequences "
             f"of {kv['mean_context_tokens']:,.0f}",
             *(f"{memory[part] / 1e9:.1f}" for part in parts),
         )
@@ -205,6 +211,15 @@ def _changes(summary: Summary) -> Iterator[RenderableType]:
     lines = list(fleet_lines(summary))
     if lines:
         yield from _section("Fleet over time", [_named(lines)])
+
+
+def _jobs(summary: Summary) -> Iterator[RenderableType]:
+    rows = list(job_rows(summary))
+    if rows:
+        table = _table(*JOB_HEADERS, words=3)
+        for row in rows:
+            table.add_row(*row)
+        yield from _section("Images and videos (energy and cost of one, at the meter)", [table])
 
 
 def _passes(summary: Summary) -> Iterator[RenderableType]:

@@ -117,10 +117,7 @@ def _stack(framework: str) -> str:
 
 
 def predict_job(reading: JobReading, catalog: Catalog | None = None) -> Mapping[str, float]:
-    """Every metric that a batch of images or videos is measured by.
-
-    Raises ScenarioError where the batch does not fit.
-    """
+    """Every metric that a batch of images or videos is measured by."""
     return metrics(reading, job_coefficients(reading.chip.generation, catalog))
 
 
@@ -134,8 +131,8 @@ def metrics(reading: JobReading, fitted: JobFitted) -> dict[str, float]:
         max_batch=setup.batch,
         precision=setup.deployment.precision,
         split=setup.split,
-        memory_fraction=1.0,
         fitted=fitted,
+        ran=True,
     )
     latency_s, joules = batch_totals(power_limited(cost, chip.tdp_w, 0.0), setup.batch, setup.shape.steps)
     each_j, rate = joules / setup.batch, setup.batch / latency_s
