@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from sim.cost.types import StepCost
 from sim.engine import state as S
+from sim.metrics.fleet import FleetSeries, fleet_series, needed_replicas
 from sim.metrics.hall import Hall, TrainingBlock, hall_of, training_block
 from sim.metrics.moments import Moments, mixture
 from sim.metrics.passes import Calls, calls_of
@@ -67,7 +68,20 @@ class Observed:
 
     @cached_property
     def _it_series(self) -> tuple[EnergySeries, ...]:
-        return tuple(it_series(self.span, i, hall) for i, hall in enumerate(self.halls))
+        on = self.fleet or [None] * len(self.halls)
+        return tuple(it_series(self.span, i, hall, on[i]) for i, hall in enumerate(self.halls))
+
+    @cached_property
+    def fleet(self) -> tuple[FleetSeries, ...]:
+        """Replicas of each pool over the span; empty where nothing changes the fleet."""
+        logs = self.metrics.fleet
+        return tuple(fleet_series(logs, i, self.span) for i in range(len(self.scenario.pools)) if logs)
+
+    def needed_replicas(self, i: int) -> np.ndarray | None:
+        """Replicas of pool `i` that a perfect scaler has in each window, int64[N]; None for static batching."""
+        pool, span = self.scenario.pools[i], self.span
+        lengths = self.lengths_of(pool.model)
+        return needed_replicas(self.costs[i], pool.scheduler, lengths, span.columns[i], span.width_s)
 
     @cached_property
     def pool_columns(self) -> np.ndarray:
@@ -87,6 +101,20 @@ class Observed:
     def pools_of(self, model: str) -> list[int]:
         """Numbers of the pools that serve `model`."""
         return [i for i, pool in enumerate(self.scenario.pools) if pool.model == model]
+
+    def asked_of(self, i: int) -> Moments:
+        """Moments of the calls of pool `i` as far as it serves them: their prompts, their answers, or both."""
+        pool = self.scenario.pools[i]
+        whole = self.lengths_of(pool.model)
+        if pool.role == "prefill":
+            return replace(whole, output=0.0, output_squared=0.0, input_output=0.0)
+        return replace(whole, cached=whole.input) if pool.role == "decode" else whole
+
+    def together(self, rates: Mapping[int, float]) -> float:
+        """Rate of pools of one model that serve `rates` each, by number: those that each call passes through one after
+        another hold each other up."""
+        roles = {i: self.scenario.pools[i].role for i in rates}
+        return min(sum(rates[i] for i in rates if roles[i] == role) for role in set(roles.values()))
 
     def lengths_of(self, model: str) -> Moments:
         """Moments of the calls for `model`, stages weighted by their calls."""

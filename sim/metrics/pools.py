@@ -8,15 +8,17 @@ from typing import Any
 
 from sim.engine import state as S
 from sim.metrics.capacity import capacity, kv_limited_batch
+from sim.metrics.jobs import job_capacity, mean_job_batch
 from sim.metrics.observed import Observed
 from sim.metrics.token_time import token_time_s
+from sim.scenario.job import makes_jobs
 
 
 def pool_section(observed: Observed, i: int) -> dict[str, Any]:
     """All figures of the pool numbered `i`; tokens, energy and time are those of the span."""
     pool, cost, hall = observed.scenario.pools[i], observed.costs[i], observed.halls[i]
     columns, energy, span = observed.pool_columns[i], observed.energies[i], observed.span
-    lengths = observed.lengths_of(pool.model)
+    lengths = observed.asked_of(i)
     busy_s = float(columns[S.BUSY_S])
     return {
         "name": pool.name,
@@ -24,7 +26,7 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
         "accelerator": pool.accelerator,
         "precision": pool.precision,
         "kv_precision": pool.kv_precision,
-        "stack": pool.stack,
+        "stack": cost.knowledge.stack if makes_jobs(pool.model) else pool.stack,
         "replicas": pool.replicas,
         "accelerators_per_replica": pool.accelerators_per_replica,
         "accelerators": hall.accelerators,
@@ -33,7 +35,7 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
         "spare_servers": hall.spare_servers,
         "scheduler": pool.scheduler.model_dump(mode="json"),
         "max_batch": pool.scheduler.max_batch,
-        "mean_batch": float(columns[S.BATCH_S]) / busy_s if busy_s else None,
+        "mean_batch": mean_batch(observed, i),
         "utilization": busy_s / (pool.replicas * span.length_s),
         "kv": {
             "capacity_tokens": cost.memory.kv_capacity_tokens,
@@ -61,17 +63,65 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
             "accelerators_idle_j": float(energy.accelerators_idle.sum()),
             "it_j": float(energy.it_j.sum()),
         },
-        "token_time_s": token_time_s(
-            cost, pool.scheduler, lengths, float(columns[S.BATCH_S]) / busy_s if busy_s else None
-        ),
+        "token_time_s": {
+            **token_time_s(
+                cost, pool.scheduler, lengths, float(columns[S.BATCH_S]) / busy_s if busy_s else None
+            ),
+            **_OTHERS_WORK.get(pool.role, {}),
+        },
         "step_cost": _step_cost(observed, i),
+        **_role(observed, i),
+        **_speculation(observed, i),
     }
 
 
+_OTHERS_WORK = {"prefill": {"decode": 0.0}, "decode": {"prefill": 0.0}}
+"""Times of tokens that other pools compute."""
+
+
+def _role(observed: Observed, i: int) -> dict[str, Any]:
+    """Keys of a pool that does a part of each request; none of any other.
+
+    handover: prompts sent on, their tokens and bytes, and the mean time on the way [s].
+    """
+    pool, cost, columns = observed.scenario.pools[i], observed.costs[i], observed.pool_columns[i]
+    if pool.role is None:
+        return {}
+    if pool.role == "decode":
+        return {"role": pool.role}
+    prompts, tokens = float(columns[S.HANDED]), float(columns[S.HANDED_KV])
+    way_s = cost.handover_s + cost.handover_token_s * tokens / prompts if prompts else None
+    bytes_ = tokens * cost.memory.kv_bytes_per_token * pool.accelerators_per_replica
+    return {
+        "role": pool.role,
+        "handover": {"prompts": round(prompts), "tokens": round(tokens), "bytes": bytes_, "mean_s": way_s},
+    }
+
+
+def _speculation(observed: Observed, i: int) -> dict[str, Any]:
+    """Keys of a pool that verifies drafts; none of any other."""
+    pool, cost = observed.scenario.pools[i], observed.costs[i]
+    if pool.speculation is None:
+        return {}
+    given = pool.speculation.model_dump(mode="json", exclude_none=True)
+    return {"speculation": {**given, "tokens_per_step": cost.tokens_per_step}}
+
+
+def mean_batch(observed: Observed, i: int) -> float | None:
+    """Sequences (or jobs) in a step of pool `i`, by time; None where nothing ran."""
+    columns = observed.pool_columns[i]
+    if makes_jobs(observed.scenario.pools[i].model):
+        return mean_job_batch(observed, i)
+    busy_s = float(columns[S.BUSY_S])
+    return float(columns[S.BATCH_S]) / busy_s if busy_s else None
+
+
 def pool_capacity(observed: Observed, i: int) -> dict[str, Any] | None:
-    """The mean-field estimate for all replicas together; None for static batching."""
+    """The mean-field estimate for all replicas together; None for static batching of text."""
     pool = observed.scenario.pools[i]
-    each = capacity(observed.costs[i], pool.scheduler, observed.lengths_of(pool.model))
+    if makes_jobs(pool.model):
+        return job_capacity(observed, i)
+    each = capacity(observed.costs[i], pool.scheduler, observed.asked_of(i))
     if each is None:
         return None
     return {"requests_per_s": each.requests_per_s * pool.replicas, "batch": each.batch, "binds": each.binds}

@@ -106,6 +106,10 @@ def _own(path: str, pool: Pool) -> Iterable[Fault]:
     if pool.scheduler.kind == "static":
         text = f'static batches are served whole; the role is "{pool.role}"'
         yield Fault(f"{path}.scheduler.kind", text, 'use "chunked-prefill" or "prefill-first"')
+    changing = [n for n in ("scaler", "failures", "maintenance", "spot") if getattr(pool, n) is not None]
+    for name in changing:
+        text = "pools that prefill and decode apart do not change over a run"
+        yield Fault(f"{path}.{name}", text, "leave it out, or give no pool a role")
     if pool.role == "prefill" and pool.scheduler.kv_reserve == "full":
         text = "outputs take no room where prompts are prefilled"
         yield Fault(f"{path}.scheduler.kv_reserve", text, "set it in the pool that decodes")
