@@ -25,6 +25,11 @@ SCHEDULERS = ("chunked-prefill", "prefill-first", "static")
 @main.command("plan")
 @scenario_argument
 @click.option("--fixed-fleet", is_flag=True, help="Do not plan: say how much the scenario's fleet holds.")
+@click.option(
+    "--disaggregate",
+    is_flag=True,
+    help="Divide the fleet's accelerators into replicas that prefill and that decode: the best split, beside together.",
+)
 @click.option("--accelerators", metavar="NAME,NAME,...", help="To choose from. Default: the scenario's.")
 @click.option(
     "--precisions", metavar="NAME,...", help="Number formats to choose from. Default: the scenario's."
@@ -54,6 +59,7 @@ SCHEDULERS = ("chunked-prefill", "prefill-first", "static")
 def plan_command(
     scenario: str,
     fixed_fleet: bool,
+    disaggregate: bool,
     accelerators: str | None,
     precisions: str | None,
     schedulers: str | None,
@@ -77,6 +83,10 @@ def plan_command(
             from sim.study.plan import fixed_fleet as held
 
             report = {"mode": "fixed fleet", **held(loaded, attainment=attainment)}
+        elif disaggregate:
+            from sim.study.disaggregate import disaggregate as divided
+
+            report = {"mode": "disaggregate", **divided(loaded, attainment=attainment)}
         else:
             limits = _limits(max_power, max_capex, max_usd_per_hour, max_accelerators, max_racks)
             space = _space(accelerators, precisions, schedulers)
@@ -87,7 +97,10 @@ def plan_command(
     if as_json:
         click.echo(json_text(report))
         return
-    from sim.report.plan import render
+    if disaggregate:
+        from sim.report.disaggregate import render
+    else:
+        from sim.report.plan import render
 
     click.echo(render(report))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,12 @@ class Moments:
     def computed(self) -> float:
         """Prompt tokens to compute."""
         return self.input - self.cached
+
+    def part(self, role: str | None) -> Moments:
+        """What of these calls pools of a role serve: their prompts ("prefill"), their answers ("decode"), or both."""
+        if role == "prefill":
+            return replace(self, output=0.0, output_squared=0.0, input_output=0.0)
+        return replace(self, cached=self.input) if role == "decode" else self
 
     @property
     def context(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -105,10 +105,7 @@ class Observed:
     def asked_of(self, i: int) -> Moments:
         """Moments of the calls of pool `i` as far as it serves them: their prompts, their answers, or both."""
         pool = self.scenario.pools[i]
-        whole = self.lengths_of(pool.model)
-        if pool.role == "prefill":
-            return replace(whole, output=0.0, output_squared=0.0, input_output=0.0)
-        return replace(whole, cached=whole.input) if pool.role == "decode" else whole
+        return self.lengths_of(pool.model).part(pool.role)
 
     def together(self, rates: Mapping[int, float]) -> float:
         """Rate of pools of one model that serve `rates` each, by number: those that each call passes through one after

@@ -14,8 +14,8 @@ from sim.scenario.workload import Slo
 
 @dataclass(frozen=True)
 class Sustained:
-    """What one replica may hold at its targets: requests per second, at a batch, and the mean time of a token [s], which
-    is the step's but where drafts are verified.
+    """What one replica may hold at its targets: requests per second, at a batch, and the mean time of a token [s],
+    which is the step's but where drafts are verified.
 
     binds: what limits the batch, in the words of `sim.metrics.capacity.Capacity`.
     """

@@ -217,8 +217,14 @@ def _why_not(faults: Sequence[str], chip: str, template: Pool, tpot_s: float | N
 
 
 def templates(scenario: Scenario) -> tuple[Pool, ...]:
-    """The first pool of each model: what others are deployed like."""
+    """The first pool of each model: what others are deployed like. Raises ScenarioError for pools with roles, whose
+    ratio is another search."""
     first: dict[str, Pool] = {}
+    apart = [i for i, pool in enumerate(scenario.pools) if pool.role is not None]
+    if apart:
+        text = "deployments are chosen for pools that prefill and decode; this one does a part"
+        hint = "use simulate plan --disaggregate for the split, or --fixed-fleet for what the fleet holds"
+        raise ScenarioError(Fault(f"pool[{apart[0]}].role", text, hint))
     for pool in scenario.pools:
         first.setdefault(pool.model, pool)
     return tuple(first.values())

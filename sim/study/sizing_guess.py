@@ -74,11 +74,12 @@ def _calls(
 def _mean_rate(serving: list[tuple[Pool, StepCost]], lengths: Moments, slos: list[Slo]) -> float | None:
     """Requests per second of a replica, over pools in their proportion: at the targets, or at its most where a step
     of one sequence is too slow already (so short answers that each step computes a prompt)."""
-    total = 0.0
+    total: dict[str | None, float] = {}
     for pool, cost in serving:
-        held = held_at_target(cost, pool.scheduler, lengths, tightest_tpot_s(slos))
-        held = held or held_at_target(cost, pool.scheduler, lengths, None)
+        part = lengths.part(pool.role)
+        held = held_at_target(cost, pool.scheduler, part, tightest_tpot_s(slos))
+        held = held or held_at_target(cost, pool.scheduler, part, None)
         if held is None:
             return None
-        total += held.requests_per_s * pool.replicas
-    return total / sum(p.replicas for p, _ in serving)
+        total[pool.role] = total.get(pool.role, 0.0) + held.requests_per_s * pool.replicas
+    return min(total.values()) / sum(p.replicas for p, _ in serving)
