@@ -96,10 +96,9 @@ def disaggregate(scenario: Scenario, *, attainment: float = ATTAINMENT) -> dict[
     if not splits:
         text = f"{halves.accelerators} accelerators are too few for a replica of either role"
         raise ScenarioError(Fault("pool[0].replicas", text, "raise replicas"))
-    single = scenario.model_copy(update={"cells": 1})
 
     def held(pools: tuple[Pool, ...]) -> dict[str, Any]:
-        return _held(single.model_copy(update={"pools": pools}), attainment)
+        return held_by(scenario, pools, attainment)
 
     found = {}
     together = held(halves.together())
@@ -107,7 +106,7 @@ def disaggregate(scenario: Scenario, *, attainment: float = ATTAINMENT) -> dict[
         rows = side_by_side(lambda split: held(halves.fleet(split)), splits)
         found = dict(zip(splits, rows, strict=True))
     else:
-        at = _likely(single, halves, splits)
+        at = _likely(scenario, halves, splits)
         while True:
             near = [splits[i] for i in (at - 1, at, at + 1) if 0 <= i < len(splits)]
             new = [s for s in near if s not in found]
@@ -145,8 +144,9 @@ def _likely(scenario: Scenario, halves: Halves, splits: Sequence[tuple[int, int]
     return max(range(len(splits)), key=lambda i: min(splits[i][0] * each[0], splits[i][1] * each[1]))
 
 
-def _held(fleet: Scenario, attainment: float) -> dict[str, Any]:
-    """The largest load that a fleet holds, and its latencies there."""
+def held_by(scenario: Scenario, pools: tuple[Pool, ...], attainment: float) -> dict[str, Any]:
+    """The largest load that `pools` hold behind one router, and latencies there."""
+    fleet = scenario.model_copy(update={"pools": pools, "cells": 1})
     rate = rate_per_s(fleet)
     assert rate is not None
     size = sum(p.replicas * p.accelerators_per_replica for p in fleet.pools)
