@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sim.scenario import placement
-from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table, Watts
+from sim.scenario.fields import UNSET, Count, Fraction, Name, Number, Refusal, Table, Watts, Whole
 from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
 from sim.scenario.show import show
 from sim.scenario.spare import Spare
@@ -185,6 +185,25 @@ class Pool(Table):
         examples=[{"kind": "chunked-prefill", "max_batch": 256, "token_budget": 2048}],
     )
 
+    region: Name | None = Field(
+        default=None,
+        description="Region that it stands in. Requests go to the nearest first.",
+        examples=["us-east"],
+    )
+    tier: Whole = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Requests go to pools of the lowest tier first, and to others when those are full.",
+        examples=[1],
+    )
+    overflow_above: Count | None = Field(
+        default=None,
+        le=2**30,
+        description="Calls at the replica that would take one: with as many it is offered to the pools of the next "
+        "tier or region. Default: max_batch.",
+        examples=[64],
+    )
     spare: Spare | None = Field(
         default=None,
         description="Servers that stand by without a model; they draw power and cost money, and serve nothing.",

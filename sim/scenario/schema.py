@@ -12,8 +12,10 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 
 from sim.errors import Fault, ScenarioError, did_you_mean
 from sim.scenario.crosscheck import Outline, cross_faults
+from sim.scenario.client import Link
 from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
 from sim.scenario.governor import Governor
+from sim.scenario.clientcheck import client_faults, region_faults
 from sim.scenario.mitigation import completed
 from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
@@ -109,6 +111,9 @@ class Scenario(Table):
     training: tuple[Training, ...] = Field(
         default=(), description="Training runs that share the site: any number of [[training]]."
     )
+    links: tuple[Link, ...] = Field(
+        default=(), alias="link", description="Ways between regions: any number of [[link]]."
+    )
     governor: Governor | None = Field(
         default=None,
         description="What keeps the site under site.power_limit while it runs; without it the limit is only reported.",
@@ -170,7 +175,8 @@ class Scenario(Table):
 
     @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
-        faults = [*cross_faults(Outline.of_scenario(self)), *self._governor_faults()]
+        outline = Outline.of_scenario(self)
+        faults = [*cross_faults(outline), *self._governor_faults(), *client_faults(self), *region_faults(self)]
         if faults:
             raise ScenarioError(faults)
         return self
