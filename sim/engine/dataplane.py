@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim.engine import state as S
-from sim.engine.kernel import tournament
 from sim.engine.govern import Rung, seen_rows
+from sim.engine.kernel import tournament
 from sim.engine.kernel.advance import (
     NEED_CALLS,
     NEED_NODES,
@@ -27,7 +27,6 @@ from sim.engine.kernel.standing import take_down
 from sim.engine.load import Load
 from sim.engine.plan import Plan
 from sim.metrics.run import RunMetrics
-
 
 SHUT = 1 << 40
 """Added to the router's view of calls at a replica that is not open."""

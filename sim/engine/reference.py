@@ -739,9 +739,7 @@ class DataCenter:
     def complete(self, replica: Replica, call: Call) -> None:
         books, finish_s = self.books, replica.clock_s
         books.spread(replica.p, S.SYSTEM_S, call.arrive_s, finish_s, finish_s - call.arrive_s)
-        outside_s = float(
-            replica.pool["first_token_s"] + self.plan.network_s[call.workload, replica.p]
-        )
+        outside_s = float(replica.pool["first_token_s"] + self.plan.network_s[call.workload, replica.p])
         assert call.first_s is not None and call.admit_s is not None
         if call.request is not None:
             if call.measured:

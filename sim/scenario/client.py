@@ -30,7 +30,9 @@ class Limit(Table):
         default=None, description="Requests that it may send in the long run [requests/s].", examples=[50]
     )
     burst: Count = Field(
-        default=1, description="Requests that it may send at once after a pause, at this rate.", examples=[100]
+        default=1,
+        description="Requests that it may send at once after a pause, at this rate.",
+        examples=[100],
     )
     in_flight: Count | None = Field(
         default=None, description="Its requests that may wait or run at once.", examples=[500]
@@ -63,9 +65,7 @@ class Spill(Table):
 class Link(Table):
     """The way between two regions."""
 
-    between: tuple[str, str] = Field(
-        description="Names of two regions.", examples=[["us-east", "eu-west"]]
-    )
+    between: tuple[str, str] = Field(description="Names of two regions.", examples=[["us-east", "eu-west"]])
     round_trip_s: Seconds = Field(
         alias="round_trip", ge=0, description="Time there and back [s].", examples=["80 ms"]
     )
@@ -76,5 +76,3 @@ class Link(Table):
         if value[0] == value[1]:
             raise Refusal(f'"{value[0]}" is one region; a link joins two')
         return value
-
-

@@ -11,14 +11,18 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from sim.errors import Fault, ScenarioError, did_you_mean
-from sim.scenario.crosscheck import Outline, cross_faults
 from sim.scenario.client import Link
-from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
-from sim.scenario.governor import Governor
 from sim.scenario.clientcheck import client_faults, region_faults
+from sim.scenario.crosscheck import Outline, cross_faults
+from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
+from sim.scenario.fleet import Event
+from sim.scenario.fleet_check import fleet_faults
+from sim.scenario.governor import Governor
+from sim.scenario.job import job_faults
 from sim.scenario.mitigation import completed
 from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
+from sim.scenario.rate import begun_at
 from sim.scenario.revenue import Revenue
 from sim.scenario.site import Site
 from sim.scenario.technique import Technique
@@ -114,6 +118,9 @@ class Scenario(Table):
     links: tuple[Link, ...] = Field(
         default=(), alias="link", description="Ways between regions: any number of [[link]]."
     )
+    events: tuple[Event, ...] | None = Field(
+        default=None, alias="event", description="Outages at given times: any number of [[event]]."
+    )
     governor: Governor | None = Field(
         default=None,
         description="What keeps the site under site.power_limit while it runs; without it the limit is only reported.",
@@ -174,9 +181,21 @@ class Scenario(Table):
         return named
 
     @model_validator(mode="after")
+    def _begin_with_the_site(self) -> Scenario:
+        """Shapes begin at the hour at which the run does."""
+        begun = [begun_at(w.arrivals, self.site.start) for w in self.workloads]
+        if all(a is w.arrivals for a, w in zip(begun, self.workloads, strict=True)):
+            return self
+        pairs = zip(self.workloads, begun, strict=True)
+        workloads = tuple(w.model_copy(update={"arrivals": a}) for w, a in pairs)
+        return self.model_copy(update={"workloads": workloads})
+
+    @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
-        outline = Outline.of_scenario(self)
-        faults = [*cross_faults(outline), *self._governor_faults(), *client_faults(self), *region_faults(self)]
+        faults = [*cross_faults(Outline.of_scenario(self)), *self._governor_faults()]
+        faults += job_faults(self.workloads, self.pools)
+        faults += fleet_faults(self.pools, self.events or (), self.cells)
+        faults += [*client_faults(self), *region_faults(self)]
         if faults:
             raise ScenarioError(faults)
         return self

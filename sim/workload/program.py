@@ -131,6 +131,11 @@ class Program:
         return self.stages == (Stage(self.stages[0].name, self.stages[0].model),) and self.streamed
 
 
+def job(model: str) -> Program:
+    """An image or video: one pass that shows when its last step has ended."""
+    return Program("none", (Stage("denoise", model),), streamed=False)
+
+
 def plain(model: str) -> Program:
     """One pass, straight from the prompt to the answer."""
     return Program("none", (Stage("answer", model),))

@@ -12,7 +12,7 @@ from sim.scenario.stage import MOST_TOKENS, Draw, Loop, Text, ToolUse
 from sim.scenario.stage import Stage as StageTable
 from sim.scenario.technique import Technique
 from sim.scenario.workload import Workload
-from sim.workload.program import Amount, Program, Read, Repeat, Stage, Tool, plain
+from sim.workload.program import Amount, Program, Read, Repeat, Stage, Tool, job, plain
 
 UNBOUNDED = 2**30
 """Stands in a program for a limit that a technique does not set."""
@@ -24,6 +24,8 @@ def program_of(workload: Workload, scenario: Scenario) -> Program:
     Raises nothing for a workload of a validated scenario.
     """
     mitigation = workload.mitigation
+    if workload.job is not None:
+        return job(workload.model)
     if mitigation.technique == NONE:
         return plain(workload.model)
     technique = find_technique(mitigation.technique, scenario.techniques)

@@ -1,19 +1,14 @@
-"""The kernel against the reference engine where replicas come and go, calls have priorities, and clients lose patience."""
+"""The kernel against the reference engine where replicas come and go, and clients have priorities and patience."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 
-import numpy as np
-import pytest
 import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine import state as S
-from sim.engine.control import run_plans
 from tests.engine.programs import programs
-from tests.engine.setups import plans
 from tests.engine.test_differential import COMMON, compare, counts, setups
 
 TICKS_PER_S = 2**30

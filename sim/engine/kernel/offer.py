@@ -24,7 +24,6 @@ from sim.engine.state import (
     SYSTEM_S,
 )
 
-
 _WHERE = -2.0
 """`admit_s` of a call whose patience ends: this less the replica where it waits for its first admission."""
 

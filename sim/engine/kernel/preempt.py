@@ -16,7 +16,6 @@ from sim.engine.state import (
     EVICTED,
     NONE,
     OFF,
-    PREEMPTED,
     RECOMPUTED,
     STRANDED,
     STRANDED_TAIL,
@@ -58,9 +57,7 @@ def preempt(plan, st, r, time_s, column):
     replica = st.replicas[r]
     c = replica.partial  # always the newest: nothing is admitted behind an unfinished prompt
     if c != NONE and (
-        plan.classes == 1
-        or replica.decoding == 0
-        or class_of(plan, st.calls[c]) >= least_urgent(plan, st, r)
+        plan.classes == 1 or replica.decoding == 0 or class_of(plan, st.calls[c]) >= least_urgent(plan, st, r)
     ):
         _stop_prefill(plan, st, r, time_s, column)
     else:

@@ -12,7 +12,6 @@ import math
 from sim.engine.kernel import heap, tournament
 from sim.engine.kernel.clock import BEGIN, END, NEVER, key_of, seconds_of, tick_of
 from sim.engine.kernel.jit import inlined, shared
-from sim.engine.kernel.prefetch import prefetch
 from sim.engine.kernel.lanes import (
     class_of,
     count_outstanding,
@@ -29,6 +28,7 @@ from sim.engine.kernel.preempt import (
     stop_decoding,
     strand,
 )
+from sim.engine.kernel.prefetch import prefetch
 from sim.engine.kernel.prefix import admit_prefix, leave_output, make_room
 from sim.engine.kernel.program import ask_again, call_ended, fly
 from sim.engine.kernel.record import completed, pass_completed, spread, waited, window_of
@@ -48,6 +48,7 @@ from sim.engine.state import (
     STEPS,
     SYSTEM_S,
 )
+
 
 @shared
 def steps_s(first_s, slope_s, host_s, steps):
@@ -222,7 +223,6 @@ def _admit(plan, st, r, time_s, budget, whole):
     cut. Returns (calls admitted, tokens, attention work).
     """
     replica = st.replicas[r]
-    pool = plan.pools[replica.pool]
     admitted = 0
     tokens = 0
     attention = 0.0
