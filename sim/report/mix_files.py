@@ -38,13 +38,13 @@ def plot(report: Report, path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.patches import Patch
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), width_ratios=(1.25, 1))
     _duration(left, report)
     _ways(right, report)
-    kinds = [k for k in COLOURS if any(level["had"] == k for level in report["levels"])]
-    handles = [plt.Rectangle((0, 0), 1, 1, color=COLOURS[k]) for k in kinds]
-    left.legend(handles, [LABELS[k] for k in kinds], loc="upper right", fontsize=9, frameon=False)
+    handles = [Patch(color=COLOURS[k], label=LABELS[k]) for k in COLOURS]
+    left.legend(handles=handles, loc="upper right", fontsize=9, frameon=False, ncols=2)
     figure.suptitle(
         f"{report['scenario']}: {report['hours']} hours on {report['accelerator']}, "
         f"{report['accelerators_per_replica']} a replica",

@@ -20,6 +20,7 @@ from sim.economics.decisions.mix import Load, Mix, Terms, cheapest_mix, strategi
 from sim.economics.prices import Price, prices_of
 from sim.errors import Fault, ScenarioError, UserError
 from sim.metrics.moments import length_moments
+from sim.scenario.pool import Pool
 from sim.scenario.schema import Scenario
 from sim.study.mix_demand import Staffing, hourly_rates, staffing
 from sim.study.sizing import Sized
@@ -102,10 +103,11 @@ def mix(scenario: Scenario, offers: Offers, *, attainment: float = ATTAINMENT) -
     }
 
 
-def _one_pool(scenario: Scenario) -> Any:
-    if len(scenario.pools) > 1:
+def _one_pool(scenario: Scenario) -> Pool:
+    pool, *others = scenario.pools
+    if others:
         raise UserError(Fault("pool", f"a mix is found for one pool; there are {len(scenario.pools)}"))
-    return scenario.pools[0]
+    return pool
 
 
 def _owned(scenario: Scenario) -> Scenario:

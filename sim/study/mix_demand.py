@@ -85,7 +85,7 @@ def staffing(scenario: Scenario, hours: np.ndarray, attainment: float) -> tuple[
     wanted = np.linspace(positive.min(), positive.max(), SIZED)
     chosen = sorted({int(np.abs(total - rate).argmin()) for rate in wanted}, key=lambda i: total[i])
     sized = side_by_side(
-        lambda i: size_fleet(steady(scenario, hours[:, i]), attainment=attainment, verify=0), chosen
+        lambda i: size_fleet(steady(scenario, hours[:, i].tolist()), attainment=attainment, verify=0), chosen
     )
     counts = np.maximum.accumulate([s.replicas for s in sized])
     rates, at = np.unique([float(total[i]) for i in chosen], return_index=True)
