@@ -10,6 +10,7 @@ import numpy as np
 from sim.cost.types import StepCost
 from sim.engine import plan as P
 from sim.engine.plan import Plan
+from sim.engine.routes import routes_of
 from sim.engine.stages import Stages, build_programs
 from sim.errors import Fault, ScenarioError
 from sim.scenario.pool import Pool
@@ -52,20 +53,22 @@ def build_plans(
 
     Raises ScenarioError if a pool can never admit a request of one of its workloads.
     """
-    models = list(dict.fromkeys(pool.model for pool in scenario.pools))
-    groups = {model: g for g, model in enumerate(models)}  # where requests arrive
-    takers = dict.fromkeys(pool.model for pool in scenario.pools if pool.role == "decode")
-    takers = {model: len(models) + i for i, model in enumerate(takers)}
-    demand = build_demand(scenario, groups, traces)
-    stages = build_programs(programs, demand.workloads, groups)
-    pools = _pools(scenario, groups, takers, costs)
+    routes = routes_of(scenario, programs)
+    demand = build_demand(scenario, routes.chain_of, traces)
+    regions = [w.region for w in scenario.workloads]
+    stages = build_programs(programs, demand.workloads, regions, routes.chain_of)
+    pools = _pools(scenario, routes.group_of, costs)
     _check_admissible(scenario, demand, pools)
     window_s = _window_s(scenario)
     every = [*costs, *(cost for level in levels for cost in level)]
     common = {
         "pools": pools,
         "rates": rate_rows(every),
-        "groups": _groups(scenario, pools, len(groups), len(takers)),
+        "groups": _groups(scenario, pools),
+        "chains": routes.chains,
+        "network_s": routes.network_s,
+        "classes": _classes(scenario),
+        "patience": any(w.patience_s is not None for w in scenario.workloads),
         **_tables(every),
         **{name: getattr(demand, name) for name in Demand.__dataclass_fields__},
         **stages._asdict(),
@@ -80,16 +83,19 @@ def build_plans(
     return tuple(Plan(cell=cell, **common) for cell in range(scenario.cells))
 
 
-def _pools(
-    scenario: Scenario, groups: Mapping[str, int], takers: Mapping[str, int], costs: Sequence[StepCost]
-) -> np.ndarray:
-    """takers: groups that decode what those of `groups` have prefilled, by model."""
+def _classes(scenario: Scenario) -> int:
+    """Priority classes; the engine looks at `admit_below` only where there are two or more."""
+    gated = any(w.admit_below is not None for w in scenario.workloads)
+    return max(len({w.priority for w in scenario.workloads}), 2 if gated else 1)
+
+
+def _pools(scenario: Scenario, group_of: Sequence[int], costs: Sequence[StepCost]) -> np.ndarray:
     rows = np.zeros(len(scenario.pools), P.POOL)
+    rows["group"] = group_of
+    takers = {p.model: g for p, g in zip(scenario.pools, group_of, strict=True) if p.role == "decode"}
     for row, pool, cost in zip(rows, scenario.pools, costs, strict=True):
         scheduler = pool.scheduler
-        row["role"] = _ROLE[pool.role]
-        row["group"] = (takers if pool.role == "decode" else groups)[pool.model]
-        row["next_group"] = takers.get(pool.model, -1)
+        row["role"], row["next_group"] = _ROLE[pool.role], takers.get(pool.model, -1)
         row["replicas"] = pool.replicas // scenario.cells
         row["scheduler"] = _SCHEDULER[scheduler.kind]
         row["max_batch"] = scheduler.max_batch
@@ -102,15 +108,15 @@ def _pools(
         row["first_token_s"] = cost.first_token_s
         row["width"], row["tokens_per_step"] = cost.width, cost.tokens_per_step
         row["handover_s"], row["handover_token_s"] = cost.handover_s, cost.handover_token_s
-    if scenario.router == "efficient-first":
-        rows["head_start"] = _head_starts(rows, costs)
     rows["longest"] = rows["kv_capacity"]
     for row in rows:
         if row["role"] == P.PREFILL:
             on_the_way = (rows["group"] == row["group"]) | (rows["group"] == row["next_group"])
             row["longest"] = rows["kv_capacity"][on_the_way].min()
+    if scenario.router == "efficient-first":
+        rows["head_start"] = _head_starts(rows, costs)
     first = 0
-    for g in (*groups.values(), *takers.values()):  # a group's replicas stand side by side
+    for g in range(max(group_of) + 1):  # a group's replicas stand side by side
         for i in np.flatnonzero(rows["group"] == g):
             rows["first_replica"][i] = first
             first += int(rows["replicas"][i])
@@ -162,15 +168,16 @@ def _most_nodes(pools: np.ndarray, demand: Demand, stages: Stages) -> int:
     return int(pools["max_batch"].max()) * (blocks + reads + 2)
 
 
-def _groups(scenario: Scenario, pools: np.ndarray, entries: int, takers: int) -> np.ndarray:
-    """entries: groups where requests arrive;  takers: those after them, whose draws are of their own."""
-    groups = np.zeros(entries + takers, P.GROUP)
-    groups["first_draw"][entries:] = 2
+def _groups(scenario: Scenario, pools: np.ndarray) -> np.ndarray:
+    groups = np.zeros(int(pools["group"].max()) + 1, P.GROUP)
+    full = np.array([pool.overflow_above or pool.scheduler.max_batch for pool in scenario.pools])
     for g, group in enumerate(groups):
         members = pools[pools["group"] == g]
         group["router"] = _ROUTER[scenario.router]
         group["first_replica"] = members["first_replica"].min()
         group["replicas"] = members["replicas"].sum()
+        group["first_draw"] = 2 if (members["role"] == P.DECODE).any() else 0  # a choice of its own
+        group["overflow"] = full[pools["group"] == g].min()
     return groups
 
 

@@ -73,9 +73,6 @@ class Request:
         """The running stage."""
         return plan.stages[plan.workloads[self.workload]["first_stage"] + self.stage]  # pyright: ignore[reportReturnType]
 
-    def group(self, plan: Plan) -> int:
-        return int(self.row(plan)["group"])
-
     def previous(self) -> float:
         """Mean output of the latest calls of the stage that stands before the running one."""
         before = self.progress[self.stage - 1] if self.stage else Progress()
@@ -203,11 +200,7 @@ def _arrive(center: DataCenter, request: Request, call_id: int) -> None:
     total = sum(tokens for _, tokens in request.texts(plan, 0))
     input_tokens = min(max(total, 1), int(stage["longest_input"]))
     output_tokens = request.draw(plan, stage["output"], keyed(call_id) * rng.DRAWS)
-    if not center.put(call_id, input_tokens, output_tokens, request.measured, request, center.env.now):
-        row = plan.workloads[request.workload]["first_stage"] + request.stage
-        center.books.stage_counters[row, S.STAGE_REJECTED] += request.measured
-        request.failed = True
-        request.call_over(center.env.now / clock.TICKS_PER_S, 0.0)
+    center.put(call_id, input_tokens, output_tokens, request.measured, request, center.env.now)
 
 
 def _following(plan: Plan, request: Request) -> int:
@@ -232,6 +225,7 @@ def _following(plan: Plan, request: Request) -> int:
 def _finish(center: DataCenter, request: Request) -> None:
     w, books, plan = request.workload, center.books, center.plan
     center.in_flight -= 1
+    center.flying[w] -= 1
     tick = round(request.now_s * clock.TICKS_PER_S)
     counters = books.counters[w]
     if request.failed or request.passes == 0:

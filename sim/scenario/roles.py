@@ -11,6 +11,7 @@ from sim.errors import Fault
 from sim.scenario.fields import Fraction, Positive, Seconds, Table
 
 if TYPE_CHECKING:
+    from sim.scenario.fleet import Event
     from sim.scenario.pool import Pool
 
 BOTH = "both"
@@ -19,6 +20,7 @@ Role = Annotated[
 ]
 """None: both, what a pool does by itself."""
 PAIRED = ("prefill", "decode")
+FIXED = "pools that prefill and decode apart do not change over a run"
 
 
 class Transfer(Table):
@@ -49,11 +51,14 @@ class Transfer(Table):
     )
 
 
-def role_faults(pools: Sequence[Pool]) -> list[Fault]:
+def role_faults(pools: Sequence[Pool], events: Sequence[Event]) -> list[Fault]:
     """What pools of one model contradict each other in, and what a role does not allow."""
+    apart = {p.name for p in pools if p.role is not None}
+    hit = [(f"event[{i}].pool", e.pool) for i, e in enumerate(events) if e.pool in apart]
     return [
         *_unpaired(pools),
         *_unlike(pools),
+        *(Fault(path, f'"{name}" does a part of each request: {FIXED}') for path, name in hit),
         *(f for i, p in enumerate(pools) for f in _own(f"pool[{i}]", p)),
     ]
 
@@ -106,9 +111,15 @@ def _own(path: str, pool: Pool) -> Iterable[Fault]:
     if pool.scheduler.kind == "static":
         text = f'static batches are served whole; the role is "{pool.role}"'
         yield Fault(f"{path}.scheduler.kind", text, 'use "chunked-prefill" or "prefill-first"')
+    placed = [n for n in ("region", "overflow_above") if getattr(pool, n) is not None] + ["tier"] * (
+        pool.tier > 0
+    )
+    for name in placed:
+        text = "requests overflow to other pools only where these prefill and decode"
+        yield Fault(f"{path}.{name}", text, "leave it out, or give no pool a role")
     changing = [n for n in ("scaler", "failures", "maintenance", "spot") if getattr(pool, n) is not None]
     for name in changing:
-        text = "pools that prefill and decode apart do not change over a run"
+        text = FIXED
         yield Fault(f"{path}.{name}", text, "leave it out, or give no pool a role")
     if pool.role == "prefill" and pool.scheduler.kv_reserve == "full":
         text = "outputs take no room where prompts are prefilled"

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from sim.errors import Fault, ScenarioError, did_you_mean
+from sim.scenario.client import Link
+from sim.scenario.clientcheck import client_faults, region_faults
 from sim.scenario.crosscheck import Outline, cross_faults
 from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
 from sim.scenario.fleet import Event
@@ -114,6 +116,9 @@ class Scenario(Table):
     training: tuple[Training, ...] = Field(
         default=(), description="Training runs that share the site: any number of [[training]]."
     )
+    links: tuple[Link, ...] = Field(
+        default=(), alias="link", description="Ways between regions: any number of [[link]]."
+    )
     events: tuple[Event, ...] | None = Field(
         default=None, alias="event", description="Outages at given times: any number of [[event]]."
     )
@@ -189,9 +194,10 @@ class Scenario(Table):
     @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
         faults = [*cross_faults(Outline.of_scenario(self)), *self._governor_faults()]
-        faults += role_faults(self.pools)
+        faults += role_faults(self.pools, self.events or ())
         faults += job_faults(self.workloads, self.pools)
         faults += fleet_faults(self.pools, self.events or (), self.cells)
+        faults += [*client_faults(self), *region_faults(self)]
         if faults:
             raise ScenarioError(faults)
         return self

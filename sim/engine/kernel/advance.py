@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from sim.engine.kernel import draw, tournament
 from sim.engine.kernel.clock import ARRIVE, END, NEVER_TICK, key_of, seconds_of
-from sim.engine.kernel.ident import name_of, number_of, workload_of
+from sim.engine.kernel.ident import name_of, number_of, pass_of, workload_of
 from sim.engine.kernel.jit import entry, inlined
-from sim.engine.kernel.program import (
-    RETRY_TICKS,
-    ask_again,
-    begin_request,
-    call_rejected,
-    go_on,
-    output_tokens,
-)
+from sim.engine.kernel.offer import lose_patience, offer, offer_stranded, over_limit, refuse, take_over
+from sim.engine.kernel.program import begin_request, go_on, output_tokens
 from sim.engine.kernel.record import window_of
-from sim.engine.kernel.replica import begin, end, enqueue, free_call
-from sim.engine.kernel.route import route
+from sim.engine.kernel.replica import begin, end
 from sim.engine.kernel.spawned import drop_first, spawn
-from sim.engine.kernel.texts import input_tokens, stage_of
+from sim.engine.kernel.texts import input_tokens
 from sim.engine.plan import CLOSED
 from sim.engine.state import (
     ARRIVED,
@@ -26,13 +19,14 @@ from sim.engine.state import (
     FREE_NODES,
     FREE_REQUEST,
     JOINED,
+    LIMITED,
     NEXT_STREAM,
     NEXT_TICK,
     NONE,
-    REJECTED,
+    ON_THE_WAY,
     SHED,
     SPAWNED,
-    STAGE_REJECTED,
+    STRANDED,
 )
 
 REACHED, NEED_CALLS, NEED_WINDOWS, NEED_SPAWNED, NEED_REQUESTS, NEED_NODES = range(6)
@@ -47,7 +41,7 @@ def start(plan, st):
             stream = st.streams[w]
             stream.finished = 1
             for _ in range(min(workload.clients, workload.limit)):
-                spawn(st, 0, name_of(w, stream.issued * plan.cells + plan.cell), NONE)
+                spawn(st, 0, name_of(w, stream.issued * plan.cells + plan.cell), NONE, 0)
                 stream.issued += 1
     next_stream(plan, st)
 
@@ -82,6 +76,9 @@ def advance(plan, st, until_tick):
             return NEED_SPAWNED
         if st.scalars[JOINED] > 0:
             go_on(plan, st)
+            continue
+        if st.scalars[STRANDED] != NONE:
+            offer_stranded(plan, st)
             continue
         r = tournament.first(st.events)
         event = tournament.key_at(st.events, r)
@@ -124,9 +121,13 @@ def _arrive(plan, st, tick):
     if spawned:
         call_id = st.spawned_id[0]
         q = st.spawned_request[0]
+        came = st.spawned_came[0]
         drop_first(st)
+        if q < NONE and came == ON_THE_WAY:
+            take_over(plan, st, NONE - 1 - q, tick)
+            return
         if q < NONE:
-            _take_over(plan, st, NONE - 1 - q, tick)
+            lose_patience(plan, st, NONE - 1 - q, call_id, tick)
             return
         w = workload_of(call_id)
         if q == NONE:
@@ -145,11 +146,12 @@ def _arrive(plan, st, tick):
         next_stream(plan, st)
     measured = came >= plan.warmup_tick
     if q == NONE:
-        st.counters[w, ARRIVED] += measured
+        st.counters[w, ARRIVED] += measured and pass_of(call_id) == 0
         if st.shed[w] == 1:
-            st.counters[w, SHED] += measured
-            st.counters[w, REJECTED] += measured
-            ask_again(plan, st, w, tick + RETRY_TICKS)
+            refuse(plan, st, call_id, came, measured, tick, SHED)
+            return
+        if over_limit(plan, st, w, tick):
+            refuse(plan, st, call_id, came, measured, tick, LIMITED)
             return
         if plan.workloads[w].stages > 0:
             begin_request(plan, st, call_id, input_, output, came, tick)
@@ -169,26 +171,4 @@ def _arrive(plan, st, tick):
     st.call_request[c] = q
     if q != NONE:
         st.call_cached[c] = 0
-    g = plan.workloads[w].group if q == NONE else plan.stages[stage_of(plan, st, q)].group
-    r = route(plan, st, g, call_id, q, tick)
-    replica = st.replicas[r]
-    pool = plan.pools[replica.pool]
-    if replica.queued < pool.queue_limit and call.input + call.output <= pool.longest:
-        enqueue(plan, st, r, c, tick)
-        return
-    free_call(st, c)
-    if q == NONE:
-        st.counters[w, REJECTED] += measured
-        ask_again(plan, st, w, tick + RETRY_TICKS)
-    else:
-        st.stage_counters[stage_of(plan, st, q), STAGE_REJECTED] += call.measured
-        call_rejected(st, q, call.since_s)
-
-
-@inlined
-def _take_over(plan, st, c, tick):
-    """The KV of call `c` has come from the replica that prefilled it: it waits for a place where it can decode."""
-    call = st.calls[c]
-    call.since_s = seconds_of(tick)
-    g = plan.pools[st.replicas[st.call_source[c]].pool].next_group
-    enqueue(plan, st, route(plan, st, g, call.id, st.call_request[c], tick), c, tick)
+    offer(plan, st, c, tick, True)

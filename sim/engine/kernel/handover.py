@@ -9,10 +9,11 @@ from __future__ import annotations
 from sim.engine.kernel import tournament
 from sim.engine.kernel.clock import BEGIN, NEVER, key_of, seconds_of, tick_of
 from sim.engine.kernel.jit import inlined
+from sim.engine.kernel.lanes import count_outstanding
 from sim.engine.kernel.prefix import release_prefix
 from sim.engine.kernel.record import spread, window_of
 from sim.engine.kernel.spawned import spawn
-from sim.engine.state import HANDED, HANDED_KV, NONE, SYSTEM_S
+from sim.engine.state import HANDED, HANDED_KV, NONE, ON_THE_WAY, SYSTEM_S
 
 
 @inlined
@@ -24,13 +25,14 @@ def hand_over(plan, st, r, c):
     call = st.calls[c]
     end_s = replica.end_s
     replica.running -= 1
+    count_outstanding(plan, st, r, -1)
     st.call_source[c] = r
     w = window_of(plan, end_s)
     st.windows[p, w, HANDED] += 1
     st.windows[p, w, HANDED_KV] += call.input
     spread(plan, st.windows, p, SYSTEM_S, call.arrive_s, end_s, end_s - call.arrive_s)
     way_s = pool.handover_s + pool.handover_token_s * call.input
-    spawn(st, tick_of(end_s + way_s), call.id, NONE - 1 - c)
+    spawn(st, tick_of(end_s + way_s), call.id, NONE - 1 - c, ON_THE_WAY)
 
 
 @inlined

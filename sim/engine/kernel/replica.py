@@ -12,45 +12,44 @@ import math
 from sim.engine.kernel import heap, tournament
 from sim.engine.kernel.clock import BEGIN, END, NEVER, key_of, seconds_of, tick_of
 from sim.engine.kernel.handover import hand_over, release_source
-from sim.engine.kernel.jit import inlined, scalar, shared
+from sim.engine.kernel.jit import inlined, shared
+from sim.engine.kernel.lanes import (
+    class_of,
+    count_outstanding,
+    free_call,
+    leave_queue,
+    queue_last,
+)
+from sim.engine.kernel.preempt import (
+    CALL_BITS,
+    CALL_MASK,
+    gives_way,
+    preempt,
+    room_of,
+    steps_for,
+    stop_decoding,
+    strand,
+)
 from sim.engine.kernel.prefetch import prefetch
-from sim.engine.kernel.prefix import (
-    admit_prefix,
-    forget_uncomputed,
-    leave_output,
-    make_room,
-    release_prefix,
-)
-from sim.engine.kernel.program import ask_again, call_ended
+from sim.engine.kernel.prefix import admit_prefix, leave_output, make_room
+from sim.engine.kernel.program import ask_again, call_ended, fly
 from sim.engine.kernel.record import completed, pass_completed, spread, waited, window_of
-from sim.engine.plan import (
-    CHUNKED_PREFILL,
-    DECODE,
-    LEAST_OUTSTANDING,
-    PREFILL,
-    PREFILL_FIRST,
-    SESSION,
-    STATIC,
-)
+from sim.engine.plan import CHUNKED_PREFILL, DECODE, PREFILL, PREFILL_FIRST, STATIC
 from sim.engine.state import (
     BATCH_S,
     BUSY_S,
     DECODED,
+    DYING,
     ENERGY_J,
-    FREE_HEAD,
     NONE,
     PAIRS,
     PREEMPTED,
     PREFILLED,
     READ_KV,
-    RECOMPUTED,
     SEGMENTS,
     STEPS,
     SYSTEM_S,
 )
-
-CALL_BITS = 28
-_CALL_MASK = (1 << CALL_BITS) - 1
 
 
 @shared
@@ -93,18 +92,6 @@ def schedule(st, r, key):
 
 
 @inlined
-def count_outstanding(plan, st, r, change):
-    """A call came to (+1) or left (-1) replica `r`; keep the router's view."""
-    replica = st.replicas[r]
-    replica.outstanding += change
-    g = plan.pools[replica.pool].group
-    group = plan.groups[g]
-    if group.router == LEAST_OUTSTANDING or group.router >= SESSION:
-        i = r - group.first_replica
-        tournament.update(st.routes[g], i, replica.outstanding + plan.pools[replica.pool].head_start)
-
-
-@inlined
 def pace(plan, replica):
     """What each further step of the segment adds to its accelerator time, and its host time [s]."""
     rate, batch = replica.rate, replica.batch
@@ -116,24 +103,25 @@ def pace(plan, replica):
 def enqueue(plan, st, r, c, tick):
     """A call arrives at replica `r`: wake an idle replica, or cut a segment that the call may join."""
     replica = st.replicas[r]
-    call = st.calls[c]
-    call.next = NONE
-    if replica.queued == 0:
-        replica.queue_head = c
-    else:
-        st.calls[replica.queue_tail].next = c
-    replica.queue_tail = c
-    replica.queued += 1
-    replica.queued_tokens += call.input + call.done  # of a call that was prefilled elsewhere, its first token
+    queue_last(plan, st, r, c)
     count_outstanding(plan, st, r, 1)
     event = tournament.key_at(st.events, r)
     if event == NEVER:
         replica.end_s = seconds_of(tick)
         schedule(st, r, key_of(tick, BEGIN))
-    elif replica.queued == 1 and replica.segment_steps > 1 and (event & 3) == END:
-        pool = plan.pools[replica.pool]
-        if pool.scheduler != STATIC and replica.running < pool.max_batch:
-            cut(plan, st, r, tick)
+    elif replica.queue_head == c and replica.segment_steps > 1 and (event & 3) == END:
+        look_again(plan, st, r, tick)
+
+
+@inlined
+def look_again(plan, st, r, tick):
+    """Another call is the first in the queue of replica `r`: let the decode segment end where it may join."""
+    replica = st.replicas[r]
+    pool = plan.pools[replica.pool]
+    if pool.scheduler != STATIC and (
+        replica.running < pool.max_batch or gives_way(plan, st, r, st.calls[replica.queue_head])
+    ):
+        cut(plan, st, r, tick)
 
 
 @inlined
@@ -156,7 +144,7 @@ def begin(plan, st, r):
     time_s = replica.end_s
     preempted = replica.kv > pool.kv_capacity
     while replica.kv > pool.kv_capacity:
-        _preempt(plan, st, r, time_s)
+        preempt(plan, st, r, time_s, PREEMPTED)
     if pool.prefix_block > 0:
         make_room(plan, st, r)
     tokens, admitted = 0, 0
@@ -177,10 +165,7 @@ def begin(plan, st, r):
         admitted, more, work = _admit(plan, st, r, time_s, budget - tokens, whole)
         tokens += more
         attention += work
-        if pool.role == DECODE:
-            batch = (
-                replica.decoding
-            )  # calls that were prefilled elsewhere decode with the step that admits them
+        batch = replica.decoding  # some may have given way, or joined from where they were prefilled
         if pool.scheduler == PREFILL_FIRST and tokens > 0:
             batch = 0  # decoding stands still while prompts are prefilled
     if batch == 0 and tokens == 0:
@@ -244,32 +229,35 @@ def _admit(plan, st, r, time_s, budget, whole):
     admitted = 0
     tokens = 0
     attention = 0.0
-    while replica.queued > 0 and replica.running < pool.max_batch and tokens < budget:
+    while replica.queued > 0 and tokens < budget:
         c = replica.queue_head
         call = st.calls[c]
-        if pool.role == DECODE and st.call_source[c] != NONE:
-            if not _join(plan, st, r, c, time_s):
-                break
-            admitted += 1
+        need = call.input + call.done
+        joins = pool.role == DECODE and st.call_source[c] != NONE  # its prompt was prefilled elsewhere
+        if whole and tokens > 0 and tokens + need > budget and not joins:
+            break
+        if plan.classes > 1 and replica.running >= plan.workloads[call.id >> 54].admit_below:
+            break
+        found = _take_room(plan, st, r, c, joins)
+        while found == NONE and gives_way(plan, st, r, call):
+            stop_decoding(plan, st, r, time_s, PREEMPTED)
+            found = _take_room(plan, st, r, c, joins)
+        if found == NONE:
+            break
+        leave_queue(plan, st, r)
+        waited(plan, st, replica.pool, call, time_s)
+        if call.admit_s < 0.0:
+            call.admit_s = time_s
+        call.order = replica.admissions
+        replica.admissions += 1
+        replica.running += 1
+        admitted += 1
+        if joins:
+            _decode(plan, st, r, c)
+            release_source(plan, st, c, tick_of(time_s))
             if not whole:
                 budget -= pool.width
             continue
-        need = call.input + call.done
-        if whole and tokens > 0 and tokens + need > budget:
-            break
-        room = _room(pool, call)
-        limit = pool.kv_admit if replica.running > 0 else pool.kv_capacity
-        found = 0
-        if pool.prefix_block > 0:
-            found = admit_prefix(plan, st, r, c, room, limit)
-            if found == NONE:
-                break
-        elif replica.kv + room > limit:
-            break
-        else:
-            replica.kv += room
-        _dequeue(plan, st, replica, call, time_s)
-        admitted += 1
         need -= found
         take = need if whole else min(need, budget - tokens)
         tokens += take
@@ -283,121 +271,29 @@ def _admit(plan, st, r, time_s, budget, whole):
 
 
 @inlined
-def _dequeue(plan, st, replica, call, time_s):
-    """The call at the head of the queue is admitted at `time_s`."""
-    replica.queue_head = call.next
-    replica.queued -= 1
-    replica.queued_tokens -= call.input + call.done
-    waited(plan, st, replica.pool, call, time_s)
-    if call.admit_s < 0.0:
-        call.admit_s = time_s
-    call.order = replica.admissions
-    replica.admissions += 1
-    replica.running += 1
+def _take_room(plan, st, r, c, joins):
+    """A place in the batch and KV room for call `c`: tokens found in the prefix cache, or NONE if there is none.
 
-
-@inlined
-def _join(plan, st, r, c, time_s):
-    """Admit call `c`, which was prefilled elsewhere, to decode with the step that begins; False if KV room lacks."""
+    joins: it decodes at once, so that it holds what it has emitted and no token to come.
+    """
     replica = st.replicas[r]
     pool = plan.pools[replica.pool]
-    call = st.calls[c]
-    room = call.input + (call.output if pool.reserve_full == 1 else call.done)
+    if replica.running >= pool.max_batch:
+        return NONE
+    room = room_of(pool, st.calls[c]) - (1 if joins and pool.reserve_full == 0 else 0)
     limit = pool.kv_admit if replica.running > 0 else pool.kv_capacity
+    if pool.prefix_block > 0:
+        return admit_prefix(plan, st, r, c, room, limit)
     if replica.kv + room > limit:
-        return False
+        return NONE
     replica.kv += room
-    _dequeue(plan, st, replica, call, time_s)
-    _decode(st, r, pool, c)
-    release_source(plan, st, c, tick_of(time_s))
-    return True
-
-
-@inlined
-def _decode(st, r, pool, c):
-    """Call `c` decodes from the next step on."""
-    replica = st.replicas[r]
-    call = st.calls[c]
-    steps = steps_for(call.output - call.done, pool.tokens_per_step)
-    heap.push(st.finishing[r], replica.decoding, ((replica.steps + steps) << CALL_BITS) | c)
-    replica.decoding += 1
-    replica.context += call.input + call.done
-
-
-@scalar
-def steps_for(tokens, tokens_per_step):
-    """Steps that emit `tokens` tokens."""
-    return math.ceil(tokens / tokens_per_step)
-
-
-@inlined
-def _surplus(pool, call):
-    """Tokens by which the steps of a call that has decoded to its end exceed its output; a draft is verified whole."""
-    left = call.output - call.done
-    return steps_for(left, pool.tokens_per_step) * pool.tokens_per_step - left
-
-
-@inlined
-def _room(pool, call):
-    """KV tokens a call takes from its admission: its prompt, what it had emitted before, and its next token."""
-    if pool.reserve_full == 1:
-        return call.input + call.output
-    return call.input + min(call.done + 1, call.output)
+    return 0
 
 
 @inlined
 def _end_prefill_with_step(st, replica, c):
     st.calls[c].next = replica.ending
     replica.ending = c
-
-
-@inlined
-def _preempt(plan, st, r, time_s):
-    """Send the call admitted last back to the head of the queue; what it had computed is lost."""
-    replica = st.replicas[r]
-    pool = plan.pools[replica.pool]
-    if replica.partial != NONE:  # always the newest: nothing is admitted behind an unfinished prompt
-        c = replica.partial
-        call = st.calls[c]
-        lost = replica.partial_done
-        replica.kv -= _room(pool, call)
-        if pool.prefix_block > 0:
-            lost -= st.call_cached[c]
-            leaf = st.call_leaf[c]
-            replica.kv += call.input - release_prefix(st, r, c)
-            forget_uncomputed(st, r, c, leaf, replica.partial_done)
-        replica.partial = NONE
-    else:
-        row = st.finishing[r]
-        newest = 0
-        for i in range(1, replica.decoding):
-            if st.calls[row[i] & _CALL_MASK].order > st.calls[row[newest] & _CALL_MASK].order:
-                newest = i
-        c = row[newest] & _CALL_MASK
-        call = st.calls[c]
-        steps = steps_for(call.output - call.done, pool.tokens_per_step)
-        emitted = (steps - ((row[newest] >> CALL_BITS) - replica.steps)) * pool.tokens_per_step
-        heap.remove(row, replica.decoding, newest)
-        replica.decoding -= 1
-        replica.context -= call.input + call.done + emitted
-        replica.kv -= call.input + call.done + emitted
-        call.done += int(emitted)
-        st.windows[replica.pool, window_of(plan, time_s), DECODED] -= emitted - int(emitted)
-        lost = call.input + call.done - 1
-        if pool.prefix_block > 0:
-            lost = call.done
-            replica.kv += call.input - release_prefix(st, r, c)
-    replica.running -= 1
-    call.since_s = time_s
-    call.next = replica.queue_head
-    replica.queue_head = c
-    if replica.queued == 0:
-        replica.queue_tail = c
-    replica.queued += 1
-    replica.queued_tokens += call.input + call.done
-    w = window_of(plan, time_s)
-    st.windows[replica.pool, w, PREEMPTED] += 1
-    st.windows[replica.pool, w, RECOMPUTED] += lost
 
 
 @inlined
@@ -409,7 +305,7 @@ def end(plan, st, r):
     steps = replica.segment_steps
     row = st.finishing[r]
     # what ends is likely to be long out of the cache
-    prefetch(st.calls, row[0] & _CALL_MASK)  # pyright: ignore[reportCallIssue]
+    prefetch(st.calls, row[0] & CALL_MASK)  # pyright: ignore[reportCallIssue]
     _book_segment(plan, st, replica, steps)
     if replica.batch > 0:
         replica.steps += steps
@@ -419,9 +315,11 @@ def end(plan, st, r):
         replica.kv += emitted
     ended = 0
     while replica.decoding > 0 and (row[0] >> CALL_BITS) <= replica.steps:
-        c = heap.pop(row, replica.decoding) & _CALL_MASK
+        c = heap.pop(row, replica.decoding) & CALL_MASK
         replica.decoding -= 1
         call = st.calls[c]
+        if plan.classes > 1:
+            st.lanes[r, class_of(plan, call)].decoding -= 1
         replica.context -= call.input + call.output
         if pool.tokens_per_step != 1.0:
             surplus = _surplus(pool, call)
@@ -429,24 +327,26 @@ def end(plan, st, r):
             spread(plan, st.windows, p, DECODED, replica.begin_s, replica.end_s, -surplus)
         st.ended[ended] = c
         ended += 1
-    ended = _end_prefills(plan, st, r, pool, ended)
+    ended = _end_prefills(plan, st, r, ended)
     if replica.decoding == 0:
         replica.context = 0.0  # static batches pad the short members up to the longest
     if ended > 1:
         _sort_by_id(st, ended)
     for i in range(ended):
         _complete(plan, st, r, st.ended[i])
-    if replica.running > 0 or replica.queued > 0:
+    if st.standing[r] == DYING:
+        strand(plan, st, r)
+    elif replica.running > 0 or replica.queued > 0:
         schedule(st, r, key_of(tick_of(replica.end_s), BEGIN))
     else:
         schedule(st, r, NEVER)
 
 
 @inlined
-def _end_prefills(plan, st, r, pool, ended):
+def _end_prefills(plan, st, r, ended):
     """First tokens of the calls whose prefill ends now; those with more to say go on decoding, here or elsewhere."""
     replica = st.replicas[r]
-    row = st.finishing[r]
+    pool = plan.pools[replica.pool]
     longest = 0
     c = replica.ending if pool.scheduler == STATIC else NONE
     while c != NONE:
@@ -468,15 +368,38 @@ def _end_prefills(plan, st, r, pool, ended):
             ended += 1
         elif pool.role == PREFILL:
             hand_over(plan, st, r, c)
-            count_outstanding(plan, st, r, -1)
         elif pool.scheduler == STATIC:
-            heap.push(row, replica.decoding, ((replica.steps + left) << CALL_BITS) | c)
-            replica.decoding += 1
-            replica.context += call.input + call.done
+            _decode_for(plan, st, r, c, left)
         else:
-            _decode(st, r, pool, c)
+            _decode(plan, st, r, c)
         c = following
     return ended
+
+
+@inlined
+def _decode(plan, st, r, c):
+    """Call `c` decodes from the next step on."""
+    call = st.calls[c]
+    each = plan.pools[st.replicas[r].pool].tokens_per_step
+    _decode_for(plan, st, r, c, steps_for(call.output - call.done, each))
+
+
+@inlined
+def _decode_for(plan, st, r, c, steps):
+    replica = st.replicas[r]
+    call = st.calls[c]
+    heap.push(st.finishing[r], replica.decoding, ((replica.steps + steps) << CALL_BITS) | c)
+    replica.decoding += 1
+    replica.context += call.input + call.done
+    if plan.classes > 1:
+        st.lanes[r, class_of(plan, call)].decoding += 1
+
+
+@inlined
+def _surplus(pool, call):
+    """Tokens by which the steps of a call that has decoded to its end exceed its output; a draft is verified whole."""
+    left = call.output - call.done
+    return steps_for(left, pool.tokens_per_step) * pool.tokens_per_step - left
 
 
 @inlined
@@ -553,15 +476,10 @@ def _complete(plan, st, r, c):
     spread(plan, st.windows, p, SYSTEM_S, here_s, replica.end_s, replica.end_s - here_s)
     if plan.workloads[call.id >> 54].stages == 0:
         completed(plan, st, r, p, call, replica.end_s)
+        fly(plan, st, call.id >> 54, -1)
         ask_again(plan, st, call.id >> 54, tick_of(replica.end_s))
     else:
         pass_completed(plan, st, r, p, c, replica.end_s)
-        call_ended(plan, st, st.call_request[c], call, replica.end_s, plan.pools[p].first_token_s, r)
+        outside_s = plan.pools[p].first_token_s + plan.network_s[call.id >> 54, p]
+        call_ended(plan, st, st.call_request[c], call, replica.end_s, outside_s, r)
     free_call(st, c)
-
-
-@inlined
-def free_call(st, c):
-    """A call is over: its slot is free."""
-    st.calls[c].next = st.scalars[FREE_HEAD]
-    st.scalars[FREE_HEAD] = c
