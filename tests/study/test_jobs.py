@@ -7,14 +7,18 @@ from itertools import product
 import numpy as np
 import pytest
 
+from sim.cost.calibration import default_catalog, read_calibration
 from sim.cost.diffusion import Split
-from sim.cost.diffusion_coefficients import PRIOR, job_tables_in_force
+from sim.cost.diffusion_coefficients import PRIOR, job_coefficients, job_tables_in_force
+from sim.errors import UserError
+from sim.study.calibrate import calibrate_jobs
+from sim.study.calibration_file import write
 from sim.study.jobs import JobReading, read_job
 from sim.study.jobs_fit import batches, cross_validate_jobs, fit_jobs, job_tables, log_times, ratios
 from sim.study.rows import cases, read_rows
 from sim.study.setup import Unanswered
 from sim.study.validate import validate
-from tests.study.measured import write_rows
+from tests.study.measured import STATIC, write_rows
 
 IMAGE = {
     "source": "ml.energy-leaderboard-v3",
@@ -138,3 +142,24 @@ def test_left_out_batches_make_the_errors_to_expect(made):
     assert 0 <= tables["expected_error"]["measured"]["latency"] < 0.3
     kept = job_tables(full, [], seen, job_tables_in_force())
     assert kept["expected_error"] == job_tables_in_force()["expected_error"]
+
+
+def test_a_calibration_of_images_alone_is_written_read_and_used(made, tmp_path):
+    seen, _ = made
+    rows = [
+        {**b.reading.case.text, "value": repr(b.time_s * 1e3), "notes": b.reading.case.notes[""]}
+        for b in seen
+    ]
+    path = write_rows(tmp_path / "m.csv", [{**row, "metric": "latency_ms"} for row in rows])
+    tables, left_out = calibrate_jobs([path], date="2026-11-22")
+    assert left_out == [] and tables["calibration"]["answered"] == len(rows)
+    write(tables, tmp_path / "c.toml")
+    catalog = default_catalog().overlaid(read_calibration(tmp_path / "c.toml"))
+    used = job_coefficients("hopper", catalog).coefficients
+    assert used.launch_s == tables["diffusion"]["coefficients"]["launch_s"]["v"]
+    assert used.launch_s != job_coefficients("hopper").coefficients.launch_s
+
+
+def test_files_without_images_cannot_be_fitted_to(tmp_path):
+    with pytest.raises(UserError, match="image or video"):
+        calibrate_jobs([write_rows(tmp_path / "m.csv", [STATIC])], date="2026-11-22")
