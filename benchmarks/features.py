@@ -24,7 +24,11 @@ from sim.scenario.schema import Scenario
 from sim.workload.programs import program_of
 
 REPLICAS = 128
-SESSION = {"turns": {"kind": "fixed", "turns": 4}, "think": {"mean": "5 s", "cv": 1}}
+SESSION = {
+    "turns": {"kind": "fixed", "turns": 4},
+    "think": {"mean": "5 s", "cv": 1},
+    "question": {"mean": 70, "cv": 1},
+}
 PAIRS = 3
 Data = dict[str, Any]
 Run = Callable[[], tuple[float, int]]
