@@ -2,9 +2,13 @@
 
 Shares of peak are those of the reference chip (H100). Eager kernels do not grow with a chip's peak, so on another chip
 
-    share = share on the reference x (peak / reference peak)^-decline x factor of the generation,   0.8 at most
+    share = share on the reference x (peak / reference peak)^-decline x factor of the generation,   0.73 at most
 
 A generation without a factor of its own has 1, and the answer says so and carries a wider band.
+
+The priors of the first two are what prefill of text reaches on Hopper in the packaged calibration (vLLM, 2025), as the
+products are of the same kind: the rows alone cannot tell slow products from memory traffic, and models wider than those
+measured depend on which it is.
 """
 
 from __future__ import annotations
@@ -25,8 +29,8 @@ REFERENCE = "hopper"
 REFERENCE_PEAK_FLOPS = 989e12
 """H100 SXM, dense 16 bits."""
 REFERENCE_TDP_W = 700.0
-MOST_SHARE = 0.8
-"""No share of peak is predicted above this."""
+MOST_SHARE = 0.73
+"""No share of peak is predicted above this: the most that FlashAttention-2 reports of an A100 (arXiv 2307.08691)."""
 GENERATION_FACTORS = ("dense_flops", "attention_flops")
 _PACKAGED = "diffusion-2026-11-22.toml"
 
@@ -40,11 +44,11 @@ class JobCoefficients:
     """What shapes and datasheets do not tell of denoising. Unit, prior value, its width (log) and meaning: metadata."""
 
     dense_flops: float = _of(
-        "1", 0.4, 0.4, "share of peak in linear layers and convolutions, on the reference"
+        "1", 0.63, 0.1, "share of peak in linear layers and convolutions, on the reference"
     )
-    attention_flops: float = _of("1", 0.4, 0.4, "share of 16-bit peak in attention, on the reference")
-    decline: float = _of("1", 0.5, 0.3, "exponent with which shares of peak fall as the peak grows")
-    activation_passes: float = _of("1", 15.0, 0.6, "times that a block reads or writes its activations")
+    attention_flops: float = _of("1", 0.40, 0.2, "share of 16-bit peak in attention, on the reference")
+    decline: float = _of("1", 0.4, 0.15, "exponent with which shares of peak fall as the peak grows")
+    activation_passes: float = _of("1", 8.0, 0.4, "times that what products write is written or read")
     decoder_flops: float = _of("1", 0.1, 0.5, "share of 16-bit peak in decoding latents, on the reference")
     launch_s: float = _of("s", 2e-4, 1.0, "host time to launch one part of a block")
     parallel_launch_s: float = _of("s", 3e-4, 1.0, "more of it under sequence parallelism")
@@ -68,6 +72,8 @@ class JobFitted:
     """Coefficients in force for one chip's generation, and how they are known.
 
     factors: of the generation, on the shares of `GENERATION_FACTORS`.  sigma: log-sd by name of coefficient.
+    spread: log-sd of the accelerator's time of a model (and, if need be, a generation) that was not in the fit.
+    speed: by which the accelerator is faster than predicted, somewhere in that band.
     """
 
     coefficients: JobCoefficients
@@ -75,6 +81,8 @@ class JobFitted:
     sigma: Mapping[str, float]
     knowledge: Knowledge
     warnings: tuple[str, ...] = ()
+    spread: float = 0.0
+    speed: float = 1.0
 
     def share(self, name: str, chip: Accelerator) -> float:
         """Share of the chip's 16-bit peak that work of the kind `name` reaches."""
@@ -83,10 +91,14 @@ class JobFitted:
         return min(found * self.factors.get(name, 1.0), MOST_SHARE)
 
     def at(self, z: Mapping[str, float]) -> JobFitted:
-        """With each coefficient named in `z` moved by z standard deviations of its logarithm; other names are left."""
+        """With each coefficient named in `z` moved by z standard deviations of its logarithm; other names are left.
+
+        `dense_flops` moves the accelerator's whole time as well, by as much as left-out models were missed.
+        """
         own = {n: d for n, d in z.items() if n in NAMES}
         moved = {n: getattr(self.coefficients, n) * math.exp(d * self.sigma[n]) for n, d in own.items()}
-        return replace(self, coefficients=replace(self.coefficients, **moved))
+        speed = self.speed * math.exp(z.get("dense_flops", 0.0) * self.spread)
+        return replace(self, coefficients=replace(self.coefficients, **moved), speed=speed)
 
 
 def job_coefficients(generation: str, catalog: Catalog | None = None) -> JobFitted:
@@ -102,14 +114,11 @@ def job_coefficients(generation: str, catalog: Catalog | None = None) -> JobFitt
         warnings = (
             f"no measured image or video on {generation} accelerators: figures rest on the datasheet",
         )
-    sigma = {n: entries[n]["sigma"] for n in NAMES}
-    if basis != "measured":
-        wider = tables["unmeasured_sigma"]
-        sigma = {n: math.hypot(s, wider) if n in GENERATION_FACTORS else s for n, s in sigma.items()}
+    unmeasured = 0.0 if basis == "measured" else tables["generation_sigma"]
     return JobFitted(
         coefficients=JobCoefficients(**{n: entries[n]["v"] for n in NAMES}),
         factors={n: own[n]["v"] for n in GENERATION_FACTORS if n in own},
-        sigma=sigma,
+        sigma={n: entries[n]["sigma"] for n in NAMES},
         knowledge=Knowledge(
             basis,
             tables["stack"],
@@ -118,6 +127,7 @@ def job_coefficients(generation: str, catalog: Catalog | None = None) -> JobFitt
             throughput_error=error["latency"],
         ),
         warnings=warnings,
+        spread=math.hypot(tables["model_sigma"], unmeasured),
     )
 
 

@@ -19,6 +19,7 @@ from sim.workload.program import plain
 from tests.engine.programs import programs
 from tests.engine.setups import MODELS, cost, plans, scenario
 from tests.engine.test_differential import ARRIVALS, COMMON, COSTS, KV, LENGTHS, compare, counts
+from tests.engine.test_fleet_differential import client_tables
 
 ENGINES = pytest.mark.parametrize("engine", ["kernel", "simpy"])
 ROUTERS = (
@@ -53,7 +54,7 @@ def pool_of(draw, role: str, cells: int) -> dict[str, Any]:
 
 
 @st.composite
-def setups(draw) -> tuple:
+def setups(draw, programs: bool = False) -> tuple:
     """One model's pools apart, perhaps several of a role, and perhaps a second model served whole."""
     cells = draw(st.sampled_from([1, 1, 2]))
     roles = ["prefill", "decode", *draw(st.sampled_from([(), ("prefill",), ("decode",)]))]
@@ -78,6 +79,9 @@ def setups(draw) -> tuple:
         }
         for w in range(draw(counts(len(models), 3)))
     ]
+    if draw(st.booleans()):
+        for workload in workloads:
+            workload |= client_tables(draw, plain=not programs)
     burst = any(w["arrivals"]["process"] == "all-at-once" for w in workloads)
     made = scenario(
         workloads,
@@ -99,7 +103,7 @@ def test_engines_agree(setup):
 
 @st.composite
 def program_setups(draw) -> tuple:
-    made, costs = draw(setups())
+    made, costs = draw(setups(programs=True))
     served = list(dict.fromkeys(p.model for p in made.pools))
     return made, costs, [draw(st.one_of(programs(served), st.just(plain(w.model)))) for w in made.workloads]
 

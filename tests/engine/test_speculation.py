@@ -57,7 +57,7 @@ def test_engines_agree(setup):
 
 
 @settings(max_examples=25, derandomize=True, **COMMON)
-@given(setups(apart.setups()))
+@given(setups(apart.setups(programs=True)))
 def test_engines_agree_where_prefill_and_decoding_are_apart(setup):
     compare(*setup)
 
