@@ -16,6 +16,7 @@ from sim.report.jobs import job_rows, makes_jobs
 from sim.report.passes import HEADERS as PASS_HEADERS
 from sim.report.passes import governor_lines, pass_rows
 from sim.report.plans import HEADERS, plan_lines, plan_rows
+from sim.report.roles import role_lines
 from sim.report.site import site_lines
 from sim.report.words import NONE, counted, dollars, duration, figure, percent, rate
 from sim.units import format_duration, format_joules, format_power, format_usd, format_watt_hours
@@ -59,6 +60,7 @@ def render(summary: Summary) -> RenderableType:
         *_passes(summary),
         *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
         *_changes(summary),
+        *_roles(summary),
         *_section("How well the step cost is known (median error to expect)", [_knowledge(summary)]),
         *_section("Energy", [_energy(summary)]),
         *_site(summary),
@@ -211,6 +213,12 @@ def _changes(summary: Summary) -> Iterator[RenderableType]:
     lines = list(fleet_lines(summary))
     if lines:
         yield from _section("Fleet over time", [_named(lines)])
+
+
+def _roles(summary: Summary) -> Iterator[RenderableType]:
+    lines = list(role_lines(summary))
+    if lines:
+        yield from _section("Hand-overs and drafts", [_named(lines)])
 
 
 def _jobs(summary: Summary) -> Iterator[RenderableType]:
