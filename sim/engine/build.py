@@ -50,8 +50,12 @@ def build_plans(
     """One plan per cell. costs: the step cost of each pool, in order.  programs: of each workload.
     levels: further step costs of every pool that a governor may choose; level l of pool p is row l x pools + p.
 
-    Raises ScenarioError if a pool can never admit a request of one of its workloads.
+    Raises ScenarioError if a pool can never admit a request of one of its workloads; ValueError for a step cost whose
+    tables do not reach the pool's batch limit.
     """
+    for pool, cost in zip(scenario.pools, costs, strict=True):
+        if min(map(len, (cost.sequence_s, cost.kv_s, cost.host_s))) <= pool.scheduler.max_batch:
+            raise ValueError(f"step cost of {pool.name}: tables end below max_batch {pool.scheduler.max_batch}")
     routes = routes_of(scenario, programs)
     demand = build_demand(scenario, routes.chain_of, traces)
     regions = [w.region for w in scenario.workloads]
