@@ -170,6 +170,7 @@ def _step_cost(
     """
     from sim.catalog.accelerators import accelerator
     from sim.catalog.models import model
+    from sim.cost.adapters import with_adapters
     from sim.cost.deployment import Deployment
     from sim.cost.dvfs import SLOW_CLOCK, capped, slowed_like
     from sim.cost.interval import at
@@ -197,11 +198,14 @@ def _step_cost(
     if pool.cost_model == "silicon":
         cost = silicon_cost(cost, served, chip, deployment, typical_context=context)
     if cap_w is None:
-        return power_limited(cost, chip.tdp_w, context)
+        return with_adapters(
+            power_limited(cost, chip.tdp_w, context), pool.adapters, served, chip, deployment
+        )
     slow = tables(SLOW_CLOCK)
     if pool.cost_model == "silicon":
         slow = slowed_like(cost, full, slow)
-    return capped(cost, cap_w, slow=slow, tdp_w=chip.tdp_w, typical_context=context)
+    cost = capped(cost, cap_w, slow=slow, tdp_w=chip.tdp_w, typical_context=context)
+    return with_adapters(cost, pool.adapters, served, chip, deployment)
 
 
 def check(scenario: Scenario) -> tuple[StepCost, ...]:

@@ -54,6 +54,7 @@ class StepCost:
     token_s, token_j: float64[max_step_tokens + 1];  kv_s, sequence_s, host_s: float64[max_batch + 1].
     first_token_s: latency outside the engine (HTTP, tokenizer, detokenizer), added to TTFT and end-to-end
         time.
+    adapter_load_s: time to load an adapter, added to the step that admits a call which needs one that is not there.
     idle_w: draw while no call is on the replica, the model resident.
     """
 
@@ -77,3 +78,4 @@ class StepCost:
     memory: MemoryBudget
     knowledge: Knowledge
     warnings: tuple[str, ...] = field(default=())
+    adapter_load_s: float = 0.0

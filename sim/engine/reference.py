@@ -30,6 +30,7 @@ from sim.engine.plan import (
     LEAST_OUTSTANDING,
     POWER_OF_TWO,
     PREFILL_FIRST,
+    PREFIX_AWARE,
     RANDOM,
     ROUND_ROBIN,
     SESSION,
@@ -37,6 +38,7 @@ from sim.engine.plan import (
     Plan,
     replica_pools,
 )
+from sim.engine.reference_adapters import Adapters
 from sim.engine.reference_prefix import PrefixCache, texts_of
 from sim.engine.reference_program import Request, run_program
 from sim.metrics.histogram import bucket_of
@@ -93,6 +95,7 @@ class Step:
     prefill: int = 0
     attention: float = 0.0
     admitted: int = 0
+    loads: int = 0
 
 
 @dataclass
@@ -149,6 +152,7 @@ class Replica:
         self.wake: simpy.Event | None = None
         block = int(self.pool["prefix_block"])
         self.prefix = PrefixCache(block) if block else None
+        self.adapters = Adapters(center.plan, self.pool) if self.pool["adapter_slots"] else None
         center.env.process(self.run())
 
     def run(self) -> Steps:
@@ -211,12 +215,16 @@ class Replica:
             call = self.queue[0]
             if whole and step.prefill and step.prefill + call.need > budget:
                 break
+            if self.adapters is not None and not self.adapters.has_place_for(call):
+                break
             limit = self.pool["kv_admit"] if self.running else self.pool["kv_capacity"]
             if self.prefix is None:
                 if self.kv() + self.room(call) > limit:
                     break
             elif not self.take_texts(call, limit):
                 break
+            if self.adapters is not None:
+                self.take_adapter(step, call)
             self.queue.popleft()
             if self.clock_s > call.since_s:
                 self.center.books.spread(
@@ -228,6 +236,14 @@ class Replica:
             self.running.append(call)
             step.admitted += 1
             self.prefill(step, call, call.need + step.prefill if whole else budget)
+
+    def take_adapter(self, step: Step, call: Call) -> None:
+        """Hold the call's adapter, and load it with the step if it is not there."""
+        assert self.adapters is not None
+        loads = self.adapters.take(call)
+        step.loads += loads
+        self.center.books.add(self.p, S.ADAPTERS_ASKED, self.clock_s, 1)
+        self.center.books.add(self.p, S.ADAPTERS_LOADED, self.clock_s, loads)
 
     def take_texts(self, call: Call, limit: float) -> bool:
         """Find the call's input in the prefix cache and hold it; False if there is no room for it."""
@@ -256,6 +272,8 @@ class Replica:
             lost = call.done if call.decoding else call.prefilled - call.cached
             computed = call.input if call.decoding else call.prefilled
             self.prefix.release(call, forget=call.input - computed)
+        if self.adapters is not None:
+            self.adapters.release(call)
         call.decoding = False
         call.since_s = self.clock_s
         self.queue.appendleft(call)
@@ -283,7 +301,8 @@ class Replica:
         accelerator_s += plan.sequence_s[p, n] + plan.kv_s[p, n] * sum(c.need for c in step.decoding)
         accelerator_s += costs["attention_s"] * step.attention
         host_s = plan.host_s[p, n] + costs["host_prefill_s"] * step.prefill
-        return max(accelerator_s, host_s) + costs["admit_s"] * step.admitted
+        loading_s = step.loads * self.pool["adapter_load_s"]
+        return max(accelerator_s, host_s) + costs["admit_s"] * step.admitted + loading_s
 
     def step_j(self, step: Step, duration_s: float) -> float:
         n, costs = len(step.decoding), self.center.plan.rates[self.rate]
@@ -318,6 +337,8 @@ class Replica:
             for call in sorted(ended, key=lambda c: c.id):
                 self.prefix.leave(call, self.center.plan)
         for call in sorted(ended, key=lambda c: c.id):
+            if self.adapters is not None:
+                self.adapters.release(call)
             self.center.complete(self, call)
 
     def book(self, step: Step, begin_s: float, energy_j: float, read: int) -> None:
@@ -438,10 +459,7 @@ class DataCenter:
         w = workload_of(request_id)
         tick = self.env.now
         measured = bool(came >= self.plan.warmup_tick)
-        self.books.counters[w, S.ARRIVED] += measured
-        if w in self.shed:
-            self.books.counters[w, S.SHED] += measured
-            self.books.counters[w, S.REJECTED] += measured
+        if not self.plan.workloads[w]["sessions"] and not self.let_in(w, measured):
             self.ask_again(w, tick + RETRY_TICKS)
             return
         self.in_flight += 1
@@ -453,6 +471,15 @@ class DataCenter:
             self.in_flight -= 1
             self.books.counters[w, S.REJECTED] += measured
             self.ask_again(w, tick + RETRY_TICKS)
+
+    def let_in(self, w: int, measured: bool) -> bool:
+        """Count a request that arrives now, or a turn of a session; False if it is turned away."""
+        self.books.counters[w, S.ARRIVED] += measured
+        if w not in self.shed:
+            return True
+        self.books.counters[w, S.SHED] += measured
+        self.books.counters[w, S.REJECTED] += measured
+        return False
 
     def put(
         self,
@@ -505,8 +532,14 @@ class DataCenter:
             return min(pick(0), pick(1), key=outstanding)
         if router in (LEAST_OUTSTANDING, EFFICIENT_FIRST):
             return min(members, key=outstanding)
-        assert router == LEAST_KV
-        return min(members, key=lambda r: (r.kv() + sum(c.need for c in r.queue), r.number))
+        assert router in (LEAST_KV, PREFIX_AWARE)
+        texts = texts_of(self.plan, call) if router == PREFIX_AWARE else []
+
+        def load(r: Replica) -> tuple[float, int]:
+            spared = r.prefix.found(texts, call.input) if r.prefix is not None else 0
+            return r.kv() + sum(c.need for c in r.queue) - spared, r.number
+
+        return min(members, key=load)
 
     # Books.
 
@@ -515,15 +548,21 @@ class DataCenter:
         books.spread(replica.p, S.SYSTEM_S, call.arrive_s, finish_s, finish_s - call.arrive_s)
         outside_s = float(replica.pool["first_token_s"])
         assert call.first_s is not None and call.admit_s is not None
+        turn = bool(self.plan.workloads[call.workload]["sessions"])
+        if call.measured and (turn or call.request is None):
+            self.book_call(replica, call, outside_s)
         if call.request is not None:
             if call.measured:
-                self.book_pass(replica, call, outside_s)
+                self.book_pass(replica, call, outside_s, logged=not turn)
             call.request.call_ended(call, finish_s, outside_s, replica.number)
             return
         self.in_flight -= 1
         self.ask_again(call.workload, tick_of(finish_s))
-        if not call.measured:
-            return
+
+    def book_call(self, replica: Replica, call: Call, outside_s: float) -> None:
+        """A plain request or a turn of a session has completed."""
+        assert call.first_s is not None and call.admit_s is not None
+        books, finish_s = self.books, replica.clock_s
         latency: dict[int, float] = {
             S.TTFT: call.first_s - call.arrive_s + outside_s,
             S.E2E: finish_s - call.arrive_s + outside_s,
@@ -551,7 +590,7 @@ class DataCenter:
         counters[S.GOOD_TPOT] += good_tpot
         counters[S.GOOD] += good_ttft and good_tpot and latency[S.E2E] <= workload["slo_e2e_s"]
 
-    def book_pass(self, replica: Replica, call: Call, outside_s: float) -> None:
+    def book_pass(self, replica: Replica, call: Call, outside_s: float, logged: bool) -> None:
         """A pass of a program has ended."""
         assert call.request is not None and call.first_s is not None and call.admit_s is not None
         books, workload = self.books, self.plan.workloads[call.workload]
@@ -575,7 +614,8 @@ class DataCenter:
             (S.STAGE_E2E_S, finish_s - call.arrive_s + outside_s),
         ):
             books.stage_times[row, column] += time_s
-        books.pass_log.append(_log_row(call, replica, finish_s))
+        if logged:
+            books.pass_log.append(_log_row(call, replica, finish_s))
 
 
 def _log_row(call: Call, replica: Replica, finish_s: float) -> tuple:

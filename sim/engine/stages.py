@@ -37,7 +37,7 @@ class Stages(NamedTuple):
 def build_programs(programs: Sequence[Program], workloads: np.ndarray, groups: Mapping[str, int]) -> Stages:
     """The programs of all workloads, end to end. groups: group number by model name.
 
-    Sets the columns `first_stage`, `stages` and `streamed` of `workloads`: no stages for a plain request.
+    Sets the columns `first_stage`, `stages`, `streamed` and `sessions` of `workloads`: no stages for a plain request.
     """
     builder = _Builder(groups)
     for row, program in zip(workloads, programs, strict=True):
@@ -45,6 +45,7 @@ def build_programs(programs: Sequence[Program], workloads: np.ndarray, groups: M
         if not program.is_plain:
             row["stages"] = len(program.stages)
             row["streamed"] = program.streamed
+            row["sessions"] = program.session
             builder.program(program)
     return builder.arrays()
 
@@ -78,7 +79,7 @@ class _Builder:
         row["grows"] = bool(stage.reads) and stage.reads[-1].kind == "transcript"
         self.reads += [_read(read, s, numbers, program.name) for read in stage.reads]
         row["calls"] = self.amount(stage.calls)
-        row["output"] = self.amount(stage.output)
+        row["output"] = P.DRAWN if stage.drawn_output else self.amount(stage.output)
         row["tool_tokens"] = self.amount(stage.tool.tokens)
         row["tool_first"] = stage.tool.first
         row["tool_s"], row["tool_sigma"] = stage.tool.delay_s, _sigma(stage.tool.delay_cv)

@@ -63,6 +63,18 @@ class GammaArrivals(Table):
     )
 
 
+class WeibullArrivals(Table):
+    """Weibull-distributed gaps: burstier than Poisson where cv > 1, steadier where cv < 1."""
+
+    process: Literal["weibull"]
+    rate_per_s: RatePerS
+    cv: Annotated[Number, Field(ge=0.01, le=100)] = Field(
+        description="Coefficient of variation of the gaps between arrivals: standard deviation over mean "
+        "[1]. A Weibull shape k has cv^2 = G(1 + 2/k) / G(1 + 1/k)^2 - 1: k = 0.5 is 2.24, k = 0.7 is 1.46.",
+        examples=[2.0],
+    )
+
+
 class DeterministicArrivals(Table):
     """Equal gaps."""
 
@@ -131,6 +143,7 @@ class BurstArrivals(Table):
 Arrivals = (
     PoissonArrivals
     | GammaArrivals
+    | WeibullArrivals
     | DeterministicArrivals
     | ClosedArrivals
     | UserArrivals

@@ -26,7 +26,14 @@ from sim.scenario.workload import Workload
 AUTO = "auto"
 
 Router = Literal[
-    "least-outstanding", "round-robin", "random", "power-of-two", "least-kv", "session", "efficient-first"
+    "least-outstanding",
+    "round-robin",
+    "random",
+    "power-of-two",
+    "least-kv",
+    "session",
+    "efficient-first",
+    "prefix-aware",
 ]
 
 
@@ -86,7 +93,9 @@ class Scenario(Table):
         description="How an arriving request's replica is chosen among those that serve its model: fewest "
         "requests in it; in turn; at random; the emptier of two at random; least KV cache in use; session: for every "
         "pass that asks for the workload's own model the replica that the first of them got, other passes by fewest "
-        "requests; efficient-first: fewest requests, but pools that need less energy a token are filled first.",
+        "requests; efficient-first: fewest requests, but pools that need less energy a token are filled first; "
+        "prefix-aware: fewest tokens, of those in the KV cache, those queued, and those of the request's own that the "
+        "replica's prefix cache does not hold.",
     )
     cells: Count = Field(
         default=1,
@@ -170,10 +179,26 @@ class Scenario(Table):
 
     @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
-        faults = [*cross_faults(Outline.of_scenario(self)), *self._governor_faults()]
+        faults = [
+            *cross_faults(Outline.of_scenario(self)),
+            *self._governor_faults(),
+            *self._adapter_faults(),
+        ]
         if faults:
             raise ScenarioError(faults)
         return self
+
+    def _adapter_faults(self) -> list[Fault]:
+        """Pools of one model whose adapters differ: a request must find its own on any of them."""
+        first: dict[str, int] = {}
+        faults = []
+        for i, pool in enumerate(self.pools):
+            j = first.setdefault(pool.model, i)
+            both = [(a.count, a.zipf) if a else None for a in (self.pools[j].adapters, pool.adapters)]
+            if both[0] != both[1]:
+                text = f"must have the same count and zipf as pool[{j}].adapters: both serve {pool.model}"
+                faults.append(Fault(f"pool[{i}].adapters", text, "or no adapters in either"))
+        return faults
 
     def _governor_faults(self) -> list[Fault]:
         """What the governor's table and the others contradict each other in."""

@@ -68,7 +68,8 @@ def divides(scenario: Scenario) -> bool:
 def is_open(scenario: Scenario) -> bool:
     """Whether every workload arrives at a rate that goes on, so that a shorter run shows the same."""
     return all(
-        w.arrivals.process in ("poisson", "users", "gamma", "deterministic") for w in scenario.workloads
+        w.arrivals.process in ("poisson", "users", "gamma", "weibull", "deterministic")
+        for w in scenario.workloads
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,12 +26,13 @@ _PROCESS = {
     "poisson": P.POISSON,
     "users": P.POISSON,
     "gamma": P.GAMMA,
+    "weibull": P.WEIBULL,
     "deterministic": P.DETERMINISTIC,
     "closed": P.CLOSED,
     "trace": P.TRACE,
     "all-at-once": P.AT_ONCE,
 }
-_KEYS = ("arrival_key", "input_key", "output_key", "cell_key", "route_key", "program_key")
+_KEYS = ("arrival_key", "input_key", "output_key", "cell_key", "route_key", "program_key", "adapter_key")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,17 @@ class Demand:
     block_first: np.ndarray
     blocks: np.ndarray
     warp: np.ndarray
+
+
+def weibull_shape(cv: float) -> float:
+    """Shape k of the Weibull law with coefficient of variation `cv`: cv^2 = G(1 + 2/k) / G(1 + 1/k)^2 - 1."""
+    from scipy.optimize import brentq  # slow to import, and only these arrivals need it
+
+    def excess(log_k: float) -> float:
+        k = math.exp(log_k)
+        return math.lgamma(1 + 2 / k) - 2 * math.lgamma(1 + 1 / k) - math.log1p(cv * cv)
+
+    return math.exp(brentq(excess, math.log(0.05), math.log(1000.0), xtol=1e-14))
 
 
 class _Pieces:
@@ -137,7 +150,10 @@ class _Builder:
             case _:
                 row["rate"] = arrivals.rate_per_s
                 if arrivals.process == "gamma":
-                    row["gamma_shape"] = arrivals.cv**-2.0
+                    row["gap_shape"] = arrivals.cv**-2.0
+                if arrivals.process == "weibull":
+                    row["gap_shape"] = weibull_shape(arrivals.cv)
+                    row["gap_scale"] = 1 / math.gamma(1 + 1 / row["gap_shape"])
 
     def trace(self, trace: Trace, rate_scale: float = 1.0) -> int:
         self.pieces["trace_input"].add(trace.input_tokens)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.engine.kernel import draw, tournament
-from sim.engine.kernel.clock import ARRIVE, END, NEVER_TICK, key_of, seconds_of
+from sim.engine.kernel.clock import ARRIVE, END, NEVER_TICK, key_of, seconds_of, tick_of
 from sim.engine.kernel.ident import name_of, number_of, workload_of
 from sim.engine.kernel.jit import entry, inlined
 from sim.engine.kernel.program import (
@@ -140,17 +140,24 @@ def _arrive(plan, st, tick):
         came = st.chunk_tick[w, i]
         stream.head = i + 1
         next_stream(plan, st)
+    in_session = plan.workloads[w].sessions == 1
+    turn = q != NONE and in_session  # a request of its own
+    if turn and st.requests[q].passes == 1:
+        came = tick_of(st.requests[q].arrive_s)  # with the time for which the session was held
     measured = came >= plan.warmup_tick
-    if q == NONE:
+    if turn or (q == NONE and not in_session):
         st.counters[w, ARRIVED] += measured
         if st.shed[w] == 1:
             st.counters[w, SHED] += measured
             st.counters[w, REJECTED] += measured
-            ask_again(plan, st, w, tick + RETRY_TICKS)
+            if turn:
+                call_rejected(st, q, seconds_of(tick))
+            else:
+                ask_again(plan, st, w, tick + RETRY_TICKS)
             return
-        if plan.workloads[w].stages > 0:
-            begin_request(plan, st, call_id, input_, output, came, tick)
-            return
+    if q == NONE and plan.workloads[w].stages > 0:
+        begin_request(plan, st, call_id, input_, output, came, tick)
+        return
     c = st.scalars[FREE_HEAD]
     call = st.calls[c]
     st.scalars[FREE_HEAD] = call.next
@@ -162,12 +169,12 @@ def _arrive(plan, st, tick):
     call.admit_s = -1.0
     call.first_s = -1.0
     call.done = 0
-    call.measured = measured if q == NONE else st.requests[q].measured
+    call.measured = measured if q == NONE or turn else st.requests[q].measured
     st.call_request[c] = q
     if q != NONE:
         st.call_cached[c] = 0
     g = plan.workloads[w].group if q == NONE else plan.stages[stage_of(plan, st, q)].group
-    r = route(plan, st, g, call_id, q, tick)
+    r = route(plan, st, g, c, q, tick)
     replica = st.replicas[r]
     pool = plan.pools[replica.pool]
     if replica.queued < pool.queue_limit and call.input + call.output <= pool.kv_capacity:
@@ -179,4 +186,5 @@ def _arrive(plan, st, tick):
         ask_again(plan, st, w, tick + RETRY_TICKS)
     else:
         st.stage_counters[stage_of(plan, st, q), STAGE_REJECTED] += call.measured
+        st.counters[w, REJECTED] += call.measured * turn
         call_rejected(st, q, call.since_s)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from sim.engine.kernel import heap, tournament
+from sim.engine.kernel.adapters import adapter_of, hold_adapter, place_for, release_adapter
 from sim.engine.kernel.clock import BEGIN, END, NEVER, key_of, seconds_of, tick_of
 from sim.engine.kernel.jit import inlined, shared
 from sim.engine.kernel.prefetch import prefetch
@@ -201,6 +202,9 @@ def _lay_segment(plan, st, r, batch, tokens, attention, admitted):
     replica.begin_s = replica.end_s
     replica.first_s = first_s
     replica.end_s = replica.begin_s + steps_s(first_s, slope_s, host_s, steps) + costs.admit_s * admitted
+    if pool.adapter_slots > 0:
+        replica.end_s += st.adapter_loads[r] * pool.adapter_load_s
+        st.adapter_loads[r] = 0
     schedule(st, r, key_of(tick_of(replica.end_s), END))
 
 
@@ -237,6 +241,12 @@ def _admit(plan, st, r, time_s, budget, whole):
         need = call.input + call.done
         if whole and tokens > 0 and tokens + need > budget:
             break
+        adapter, place = NONE, NONE
+        if pool.adapter_slots > 0:
+            adapter = adapter_of(plan, pool, call.id)
+            place = place_for(st, r, pool.adapter_slots, adapter)
+            if place == NONE:
+                break
         room = _room(pool, call)
         limit = pool.kv_admit if replica.running > 0 else pool.kv_capacity
         found = 0
@@ -248,6 +258,8 @@ def _admit(plan, st, r, time_s, budget, whole):
             break
         else:
             replica.kv += room
+        if place != NONE:
+            hold_adapter(plan, st, r, place, adapter, time_s)
         replica.queue_head = call.next
         replica.queued -= 1
         replica.queued_tokens -= need
@@ -318,6 +330,8 @@ def _preempt(plan, st, r, time_s):
             lost = call.done
             replica.kv += call.input - release_prefix(st, r, c)
     replica.running -= 1
+    if pool.adapter_slots > 0:
+        release_adapter(plan, st, r, call.id)
     call.since_s = time_s
     call.next = replica.queue_head
     replica.queue_head = c
@@ -462,10 +476,14 @@ def _complete(plan, st, r, c):
         replica.kv -= call.output + leave_output(plan, st, r, c)
     else:
         replica.kv -= call.input + call.output
+    if plan.pools[p].adapter_slots > 0:
+        release_adapter(plan, st, r, call.id)
     count_outstanding(plan, st, r, -1)
     spread(plan, st.windows, p, SYSTEM_S, call.arrive_s, replica.end_s, replica.end_s - call.arrive_s)
-    if plan.workloads[call.id >> 54].stages == 0:
+    workload = plan.workloads[call.id >> 54]
+    if workload.stages == 0 or workload.sessions == 1:
         completed(plan, st, r, p, call, replica.end_s)
+    if workload.stages == 0:
         ask_again(plan, st, call.id >> 54, tick_of(replica.end_s))
     else:
         pass_completed(plan, st, r, p, c, replica.end_s)

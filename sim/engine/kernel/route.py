@@ -6,11 +6,13 @@ from sim.engine.kernel import rng, tournament
 from sim.engine.kernel.clock import END
 from sim.engine.kernel.ident import keyed, workload_of
 from sim.engine.kernel.jit import inlined
+from sim.engine.kernel.prefix import found_on, list_texts
 from sim.engine.kernel.replica import pace, steps_until
 from sim.engine.plan import (
     EFFICIENT_FIRST,
     LEAST_OUTSTANDING,
     POWER_OF_TWO,
+    PREFIX_AWARE,
     RANDOM,
     ROUND_ROBIN,
     SESSION,
@@ -19,8 +21,9 @@ from sim.engine.state import NONE
 
 
 @inlined
-def route(plan, st, g, call_id, q, tick):
-    """Replica of group `g` for a call, of request slot `q` or NONE, that arrives at `tick`. Ties: the lower number."""
+def route(plan, st, g, c, q, tick):
+    """Replica of group `g` for call `c`, of request `q` or NONE, that arrives at `tick`. Ties: the lower number."""
+    call_id = st.calls[c].id
     group = plan.groups[g]
     first, count = group.first_replica, group.replicas
     if group.router == SESSION:
@@ -48,13 +51,24 @@ def route(plan, st, g, call_id, q, tick):
         if b < a:
             a, b = b, a
         return a if st.replicas[a].outstanding <= st.replicas[b].outstanding else b
+    texts = list_texts(plan, st, c) if group.router == PREFIX_AWARE else 0
     best = first
-    least = kv_now(plan, st, first, tick)
+    least = load(plan, st, first, c, texts, tick)
     for r in range(first + 1, first + count):
-        kv = kv_now(plan, st, r, tick)
-        if kv < least:
-            best, least = r, kv
+        found = load(plan, st, r, c, texts, tick)
+        if found < least:
+            best, least = r, found
     return best
+
+
+@inlined
+def load(plan, st, r, c, texts, tick):
+    """KV tokens taken on replica `r` and queued there; of a call whose texts are listed, and what it had to compute
+    there. `texts`: how many, or 0 for the load alone."""
+    kv = kv_now(plan, st, r, tick)
+    if texts > 0:
+        kv += st.calls[c].input - found_on(plan, st, r, c, texts)
+    return kv
 
 
 @inlined
