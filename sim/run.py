@@ -170,7 +170,7 @@ def _step_cost(
     """
     from sim.catalog.accelerators import accelerator
     from sim.catalog.models import model
-    from sim.cost.adapters import with_adapters
+    from sim.cost.adapters import Adapters, with_adapters
     from sim.cost.deployment import Deployment
     from sim.cost.dvfs import SLOW_CLOCK, capped, slowed_like
     from sim.cost.interval import at
@@ -180,6 +180,16 @@ def _step_cost(
 
     context = sum(contexts) / len(contexts) if contexts else TYPICAL_CONTEXT
     chip, served = accelerator(pool.accelerator), model(pool.model)
+    given = pool.adapters
+    adapters = given and Adapters(
+        given.count,
+        given.rank,
+        given.places,
+        given.zipf,
+        given.targets == "all-linear",
+        given.load_gb_per_s * 1e9,
+        given.step_overhead_s,
+    )
     deployment = Deployment(**{name: getattr(pool, name) for name in Deployment.__dataclass_fields__})
 
     def tables(clock: float) -> StepCost:
@@ -205,7 +215,7 @@ def _step_cost(
     if pool.cost_model == "silicon":
         slow = slowed_like(cost, full, slow)
     cost = capped(cost, cap_w, slow=slow, tdp_w=chip.tdp_w, typical_context=context)
-    return with_adapters(cost, pool.adapters, served, chip, deployment)
+    return with_adapters(cost, adapters, served, chip, deployment)
 
 
 def check(scenario: Scenario) -> tuple[StepCost, ...]:

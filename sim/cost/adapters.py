@@ -9,19 +9,36 @@ distinct ones. Their arithmetic, under 1 % of the model's at rank 16, and the en
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sim.catalog.shapes import attention_layer_count, ffn_layer_count
 from sim.catalog.types import Accelerator, Model
 from sim.cost.deployment import Deployment
-from sim.cost.types import StepCost
+from sim.cost.types import MemoryBudget, StepCost
 from sim.errors import Fault, ScenarioError
-from sim.scenario.adapters import Adapters
 
 ELEMENT_BYTES = 2.0
 """Adapters are served in 16 bits."""
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """Adapters that replicas serve.
+
+    count: in all.  places: of them on a replica at once.  zipf: exponent of their popularity.
+    all_linear: whether feed-forward matrices have adapters, or only those of the attention.
+    load_bytes_per_s: from the host's memory to each accelerator.  step_s: added to each step, besides reading.
+    """
+
+    count: int
+    rank: int
+    places: int
+    zipf: float
+    all_linear: bool
+    load_bytes_per_s: float
+    step_s: float
 
 
 def popularity(count: int, exponent: float) -> np.ndarray:
@@ -46,7 +63,7 @@ def adapter_bytes(model: Model, adapters: Adapters) -> float:
     own, shared = model.heads * model.head_dim, model.kv_heads * model.head_dim
     widths = 2 * (model.hidden + own) + 2 * (model.hidden + shared)  # queries and outputs, keys and values
     total = attention_layer_count(model) * widths
-    if adapters.targets == "all-linear":
+    if adapters.all_linear:
         if model.moe is not None:
             raise ScenarioError(_unlike("adapters.targets", f"{model.name} has experts"))
         total += ffn_layer_count(model) * model.ffn_matrices * (model.hidden + model.ffn)
@@ -66,7 +83,7 @@ def with_adapters(
     each = adapter_bytes(model, adapters) / (d.tensor_parallel * d.pipeline_parallel)  # on one accelerator
     sequences = np.arange(len(cost.sequence_s))
     found = distinct(popularity(adapters.count, adapters.zipf), sequences)
-    overhead_s = np.full(len(cost.token_s), adapters.step_overhead_s)
+    overhead_s = np.full(len(cost.token_s), adapters.step_s)
     overhead_s[0] = 0.0
     return replace(
         cost,
@@ -74,7 +91,7 @@ def with_adapters(
         sequence_s=cost.sequence_s
         + d.pipeline_parallel * np.minimum(found, adapters.places) * each / _bytes_per_s(cost, accelerator),
         memory=_beside(cost, adapters, each, d),
-        adapter_load_s=each / (adapters.load_gb_per_s * 1e9),
+        adapter_load_s=each / adapters.load_bytes_per_s,
     )
 
 
@@ -85,15 +102,14 @@ def _bytes_per_s(cost: StepCost, accelerator: Accelerator) -> float:
     return accelerator.memory_bytes_per_s
 
 
-def _beside(cost: StepCost, adapters: Adapters, each: float, d: Deployment):
+def _beside(cost: StepCost, adapters: Adapters, each: float, d: Deployment) -> MemoryBudget:
     """The memory with places for adapters taken off the KV cache."""
     memory = cost.memory
     taken = adapters.places * each
-    copies = d.attention_data_parallel
     tokens = memory.kv_capacity_tokens
     if memory.kv_bytes_per_token > 0:
-        tokens = min(tokens, math.floor((memory.kv_bytes - taken) / memory.kv_bytes_per_token) * copies)
-    if tokens <= 0:
+        tokens -= math.ceil(taken / memory.kv_bytes_per_token) * d.attention_data_parallel
+    if tokens <= 0 or taken >= memory.kv_bytes:
         text = f"{adapters.places} adapters of {each / 1e9:.3f} GB leave no room for the KV cache on an accelerator"
         raise ScenarioError(Fault("adapters.resident", text, "let fewer be resident, or of a lower rank"))
     return replace(memory, kv_bytes=memory.kv_bytes - taken, kv_capacity_tokens=tokens)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sim.report.answer import ERRORS, Summary, answers
 from sim.report.passes import HEADERS as PASS_HEADERS
-from sim.report.passes import governor_lines, pass_rows
+from sim.report.passes import adapter_lines, governor_lines, pass_rows, session_lines
 from sim.report.plans import HEADERS, plan_lines, plan_rows
 from sim.report.site import site_lines
 from sim.report.words import NONE, counted, dollars, duration, figure, percent, rate
@@ -53,11 +53,13 @@ def render(summary: Summary) -> RenderableType:
         *_answer(summary),
         *_section("Latency", [_latency(summary)]),
         *_passes(summary),
+        *_named_section("Sessions", session_lines(summary)),
+        *_named_section("Adapters", adapter_lines(summary)),
         *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
         *_section("How well the step cost is known (median error to expect)", [_knowledge(summary)]),
         *_section("Energy", [_energy(summary)]),
         *_site(summary),
-        *_governor(summary),
+        *_named_section("Power governor", governor_lines(summary)),
         *_section(
             f"Cost ({_BASIS[summary['cost']['basis']]})", [_ledger(summary), Text(""), _spent_on(summary)]
         ),
@@ -208,10 +210,11 @@ def _passes(summary: Summary) -> Iterator[RenderableType]:
         yield from _section("Passes (tokens and time of one, in the mean)", [table])
 
 
-def _governor(summary: Summary) -> Iterator[RenderableType]:
-    lines = list(governor_lines(summary))
-    if lines:
-        yield from _section("Power governor", [_named(lines)])
+def _named_section(title: str, lines: Iterable[tuple[str, str]]) -> Iterator[RenderableType]:
+    """Lines beside their names; no section where there are none."""
+    found = list(lines)
+    if found:
+        yield from _section(title, [_named(found)])
 
 
 def _ledger(summary: Summary) -> Table:
