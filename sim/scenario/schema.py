@@ -14,14 +14,14 @@ from sim.errors import Fault, ScenarioError, did_you_mean
 from sim.scenario.crosscheck import Outline, cross_faults
 from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
 from sim.scenario.governor import Governor
-from sim.scenario.mitigation import completed
+from sim.scenario.mitigation import NONE, completed
 from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
 from sim.scenario.revenue import Revenue
 from sim.scenario.site import Site
 from sim.scenario.technique import Technique
 from sim.scenario.training import Training
-from sim.scenario.workload import Workload
+from sim.scenario.workload import FROM_TRACE, Workload
 
 AUTO = "auto"
 
@@ -182,11 +182,28 @@ class Scenario(Table):
         faults = [
             *cross_faults(Outline.of_scenario(self)),
             *self._governor_faults(),
+            *self._session_faults(),
             *self._adapter_faults(),
         ]
         if faults:
             raise ScenarioError(faults)
         return self
+
+    def _session_faults(self) -> list[Fault]:
+        """Sessions whose turns would not be single passes, or would find no lengths of their own."""
+        faults = []
+        for i, workload in enumerate(self.workloads):
+            if workload.session is None:
+                continue
+            technique, path = workload.mitigation.technique, f"workload[{i}].session"
+            if technique != NONE:
+                text = f'the turns of a session are single passes, but mitigation is "{technique}"'
+                faults.append(Fault(path, text, "leave out session or mitigation"))
+            if workload.lengths == FROM_TRACE:
+                text = "every turn draws an answer's length, but the lengths are those recorded with the arrivals"
+                hint = 'for lengths drawn from the file: lengths = { kind = "trace", path = "..." }'
+                faults.append(Fault(path, text, hint))
+        return faults
 
     def _adapter_faults(self) -> list[Fault]:
         """Pools of one model whose adapters differ: a request must find its own on any of them."""

@@ -81,7 +81,7 @@ class Session(Table):
     )
     think: Annotated[Think, BeforeValidator(_pause, json_schema_input_type=Think | float | str)] = Field(
         description="Time from the end of an answer to the next question: a duration, or { mean, cv } of a lognormal "
-        "distribution.",
+        "distribution [s].",
         examples=["1 min", {"mean": "1 min", "cv": 1.5}],
     )
     question: MeanCv = Field(

@@ -16,7 +16,7 @@ from sim.scenario.lengths import (
     UniformLengths,
     lengths_form,
 )
-from sim.scenario.mitigation import NONE, AnyMitigation, Mitigation
+from sim.scenario.mitigation import AnyMitigation, Mitigation
 from sim.scenario.names import ModelName, length_table_name
 from sim.scenario.session import Session
 
@@ -126,23 +126,5 @@ class Workload(Table):
             raise Refusal(
                 f'"trace" takes the lengths recorded with the arrivals, but these are "{process}"',
                 'for lengths drawn from a file: lengths = { kind = "trace", path = "..." }',
-            )
-        return value
-
-    @field_validator("session")
-    @classmethod
-    def _turns_of_one_pass(cls, value: Session | None, info: ValidationInfo) -> Session | None:
-        if value is None:
-            return value
-        mitigation = info.data.get("mitigation")
-        if mitigation is not None and mitigation.technique != NONE:
-            raise Refusal(
-                f'the turns of a session are single passes, but mitigation is "{mitigation.technique}"',
-                "leave out session or mitigation",
-            )
-        if info.data.get("lengths") == FROM_TRACE:
-            raise Refusal(
-                "every turn draws an answer's length, but the lengths are those recorded with the arrivals",
-                'for lengths drawn from the file: lengths = { kind = "trace", path = "..." }',
             )
         return value
