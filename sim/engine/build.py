@@ -172,6 +172,7 @@ def _groups(scenario: Scenario, pools: np.ndarray, count: int) -> np.ndarray:
     for g, group in enumerate(groups):
         members = pools[pools["group"] == g]
         group["router"] = _ROUTER[scenario.router]
+        group["overlap_weight"] = scenario.overlap_weight
         group["first_replica"] = members["first_replica"].min()
         group["replicas"] = members["replicas"].sum()
     return groups

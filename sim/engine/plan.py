@@ -69,7 +69,15 @@ RATE = np.dtype(
 """Scalars of a step cost; they mean what `sim.cost.types.StepCost` says. Pool p begins with row p; where its power may
 be capped, there is a further row for each cap."""
 
-GROUP = np.dtype([("router", np.int32), ("first_replica", np.int32), ("replicas", np.int32)], align=True)
+GROUP = np.dtype(
+    [
+        ("router", np.int32),
+        ("first_replica", np.int32),
+        ("replicas", np.int32),
+        ("overlap_weight", np.float64),  # of the router PREFIX_AWARE: KV tokens that count as one to compute
+    ],
+    align=True,
+)
 """A group is the replicas, of one or several pools, that serve one model behind one router."""
 
 LENGTH = np.dtype(

@@ -536,8 +536,9 @@ class DataCenter:
         texts = texts_of(self.plan, call) if router == PREFIX_AWARE else []
 
         def load(r: Replica) -> tuple[float, int]:
-            spared = r.prefix.found(texts, call.input) if r.prefix is not None else 0
-            return r.kv() + sum(c.need for c in r.queue) - spared, r.number
+            spared = r.prefix.found(texts, call.input) if texts and r.prefix is not None else 0
+            to_compute = group["overlap_weight"] * (call.input - spared) if texts else 0
+            return r.kv() + sum(c.need for c in r.queue) + to_compute, r.number
 
         return min(members, key=load)
 

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 
 from sim.errors import Fault, ScenarioError, did_you_mean
 from sim.scenario.crosscheck import Outline, cross_faults
-from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
+from sim.scenario.fields import Count, Name, Positive, Refusal, Seconds, Table, Whole, read_duration
 from sim.scenario.governor import Governor
 from sim.scenario.mitigation import NONE, completed
 from sim.scenario.money import Cost
@@ -94,8 +94,15 @@ class Scenario(Table):
         "requests in it; in turn; at random; the emptier of two at random; least KV cache in use; session: for every "
         "pass that asks for the workload's own model the replica that the first of them got, other passes by fewest "
         "requests; efficient-first: fewest requests, but pools that need less energy a token are filled first; "
-        "prefix-aware: fewest tokens, of those in the KV cache, those queued, and those of the request's own that the "
-        "replica's prefix cache does not hold.",
+        "prefix-aware: fewest tokens, of those in the KV cache, those queued, and (times overlap_weight) those of the "
+        "request's own that the replica's prefix cache does not hold.",
+    )
+    overlap_weight: Positive = Field(
+        default=1.0,
+        le=1e6,
+        description="Of the router prefix-aware: tokens in the KV cache that weigh as much as one to compute [1]. "
+        "The larger, the more a request stays where its beginning is, and the less loads are evened out.",
+        examples=[1.0],
     )
     cells: Count = Field(
         default=1,

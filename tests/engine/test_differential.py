@@ -157,6 +157,7 @@ def setups(draw, caches: bool = False) -> tuple:
                 ]
             )
         ),
+        overlap_weight=draw(st.sampled_from([1.0, 1.0, 16.0])),
         cells=cells,
     )
     return made, costs

@@ -53,21 +53,21 @@ def route(plan, st, g, c, q, tick):
         return a if st.replicas[a].outstanding <= st.replicas[b].outstanding else b
     texts = list_texts(plan, st, c) if group.router == PREFIX_AWARE else 0
     best = first
-    least = load(plan, st, first, c, texts, tick)
+    least = load(plan, st, first, c, texts, group.overlap_weight, tick)
     for r in range(first + 1, first + count):
-        found = load(plan, st, r, c, texts, tick)
+        found = load(plan, st, r, c, texts, group.overlap_weight, tick)
         if found < least:
             best, least = r, found
     return best
 
 
 @inlined
-def load(plan, st, r, c, texts, tick):
-    """KV tokens taken on replica `r` and queued there; of a call whose texts are listed, and what it had to compute
-    there. `texts`: how many, or 0 for the load alone."""
+def load(plan, st, r, c, texts, weight, tick):
+    """KV tokens taken on replica `r` and queued there; of a call whose texts are listed, and `weight` times what it would
+    have to compute there. `texts`: how many, or 0 for the load alone."""
     kv = kv_now(plan, st, r, tick)
     if texts > 0:
-        kv += st.calls[c].input - found_on(plan, st, r, c, texts)
+        kv += weight * (st.calls[c].input - found_on(plan, st, r, c, texts))
     return kv
 
 
