@@ -208,9 +208,7 @@ def _step_cost(
     if pool.cost_model == "silicon":
         cost = silicon_cost(cost, served, chip, deployment, typical_context=context)
     if cap_w is None:
-        return with_adapters(
-            power_limited(cost, chip.tdp_w, context), pool.adapters, served, chip, deployment
-        )
+        return with_adapters(power_limited(cost, chip.tdp_w, context), adapters, served, chip, deployment)
     slow = tables(SLOW_CLOCK)
     if pool.cost_model == "silicon":
         slow = slowed_like(cost, full, slow)

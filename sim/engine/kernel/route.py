@@ -63,8 +63,8 @@ def route(plan, st, g, c, q, tick):
 
 @inlined
 def load(plan, st, r, c, texts, weight, tick):
-    """KV tokens taken on replica `r` and queued there; of a call whose texts are listed, and `weight` times what it would
-    have to compute there. `texts`: how many, or 0 for the load alone."""
+    """KV tokens taken on replica `r` and queued there; of a call whose texts are listed, and `weight` times what it
+    would have to compute there. `texts`: how many, or 0 for the load alone."""
     kv = kv_now(plan, st, r, tick)
     if texts > 0:
         kv += weight * (st.calls[c].input - found_on(plan, st, r, c, texts))
