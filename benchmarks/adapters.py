@@ -70,7 +70,7 @@ def tail() -> list[dict[str, Any]]:
     rows = []
     for rate in RATES_PER_S:
         own = [on_its_own(rate * q, most, loads, usd_per_h) for q in p]
-        sized = size_fleet(at_rate(shared, rate), verify=0)
+        sized = size_fleet(at_rate(shared, rate), verify=3)
         s = run(sized.cell.model_copy(update={"duration_s": 3600.0}), threads=1).summary
         shared_usd_per_h = (
             3600 * sized.cells * s["cost"]["usd_total"] / (s["span"]["end_s"] - s["span"]["start_s"])
@@ -127,7 +127,7 @@ def picture(tail_rows: list[dict[str, Any]], place_rows: list[dict[str, Any]], b
     axes[0].legend(frameon=False)
     n = [r["places"] for r in place_rows]
     axes[1].semilogx(n, [r["hit_rate"] for r in place_rows], marker=".", base=2)
-    axes[1].set_title("adapter is there when asked for, 40 requests/s")
+    axes[1].set_title("share of adapters found, 40 requests/s")
     axes[2].semilogx(
         n, [r["held_rps"] for r in place_rows], marker=".", base=2, label="four replicas with adapters"
     )
