@@ -67,6 +67,7 @@ def run(
     from sim.engine.build import build_plans
     from sim.engine.control import run_plans
     from sim.engine.plan import replica_pools
+    from sim.metrics.binding import binding_section
     from sim.metrics.governing import governor_of, governor_section
     from sim.metrics.tables import requests_table, windows_table
     from sim.workload.demand import read_traces
@@ -96,6 +97,7 @@ def run(
     observed = _observed(scenario, costs, programs, traces, metrics)
     summary = _summary(observed, prices, engine)
     summary["governor"] = governor_section(scenario, governor, metrics.governed)
+    summary["binding"] = binding_section(observed, summary)
     requests = requests_table(observed, replica_pools(plans[0]), log_requests) if log_requests else None
     summary["wall_s"] = time.perf_counter() - begun_s
     return Result(scenario, summary, windows_table(observed), requests)
@@ -116,7 +118,7 @@ def step_costs(
     for i, pool in enumerate(scenario.pools):
         known = contexts.get(pool.model, [])
         try:
-            costs.append(_step_cost(pool, known, calibration_z, pool.power_cap_w))
+            costs.append(_any_cost(scenario, pool, known, calibration_z, pool.power_cap_w))
         except UserError as error:
             faults += [replace(f, path=f"pool[{i}].{f.path}".rstrip(".")) for f in error.faults]
     faults = faults or limit_faults(scenario, [cost.idle_w for cost in costs])
@@ -156,9 +158,25 @@ def cap_levels(
     def under(pool: Pool, share: float) -> StepCost:
         most_w = pool.power_cap_w or float("inf")
         cap_w = min(share * accelerator(pool.accelerator).tdp_w, most_w)
-        return _step_cost(pool, contexts.get(pool.model, []), calibration_z, cap_w)
+        return _any_cost(scenario, pool, contexts.get(pool.model, []), calibration_z, cap_w)
 
     return [[under(pool, share) for pool in scenario.pools] for share in scenario.governor.caps]
+
+
+def _any_cost(
+    scenario: Scenario,
+    pool: Pool,
+    contexts: Sequence[float],
+    calibration_z: Mapping[str, float],
+    cap_w: float | None,
+) -> StepCost:
+    """The step cost of a pool of text, or of images or videos."""
+    from sim.job_cost import pool_job_cost
+    from sim.scenario.job import makes_jobs
+
+    if makes_jobs(pool.model):
+        return pool_job_cost(pool, scenario.workloads, calibration_z, cap_w)
+    return _step_cost(pool, contexts, calibration_z, cap_w)
 
 
 def _step_cost(
@@ -280,6 +298,7 @@ def _observed(
 def _summary(observed: Observed, prices: Prices, engine: str) -> dict[str, Any]:
     from sim.economics.ledger import money
     from sim.economics.usage import usage_of
+    from sim.metrics.jobs import with_jobs
     from sim.metrics.summary import summarise
     from sim.scenario import scenario_sha256
 
@@ -287,8 +306,7 @@ def _summary(observed: Observed, prices: Prices, engine: str) -> dict[str, Any]:
     summary = summarise(observed)
     return {
         "name": scenario.name,
-        **summary,
-        **money(usage_of(summary), prices),
+        **with_jobs({**summary, **money(usage_of(summary), prices)}, observed),
         "simulated_s": observed.span.end_s,
         "engine": engine,
         "seed": scenario.seed,

@@ -31,8 +31,8 @@ ONLY_IN = {
     "pyarrow": ("sim/results.py",),
     "click": ("sim/cli/",),
 }
-SCRIPTS = ("sim/cli/", "sim/catalog/_fit_lengths.py")
-"""Modules that are run: the command line, and the maker of a data file."""
+SCRIPTS = ("sim/cli/", "sim/catalog/_fit_lengths.py", "sim/catalog/_fit_shapes.py")
+"""Modules that are run: the command line, and the makers of a data file."""
 SEEDED = ("default_rng", "Generator", "SeedSequence", "Philox", "PCG64")
 
 

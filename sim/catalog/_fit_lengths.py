@@ -3,6 +3,7 @@
 python -m sim.catalog._fit_lengths published                     the Azure conversation table, from moments
 python -m sim.catalog._fit_lengths trace FILE INPUT OUTPUT       a table from a trace's two length columns
 python -m sim.catalog._fit_lengths clients FILE MODEL            a mixture over ServeGen's clients
+python -m sim.catalog._fit_lengths classes FILE MODEL            ServeGen's largest clients one by one, and the rest
 python -m sim.catalog._fit_lengths week FILE MODEL               168 hourly rates from ServeGen's rates
 """
 
@@ -51,6 +52,10 @@ MIXED = (
     *(0.98, 0.985, 0.99, 0.9925, 0.995, 0.9965, 0.998, 0.999, 0.9995, 0.9998, 1.0),
 )
 
+OF_A_CLASS = (*(round(0.05 * k, 4) for k in range(19)), 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
+LARGEST = 5
+"""Clients that are a class of their own."""
+
 
 def fit_published(known: dict[float, float], mean: float, sd: float, low: float, requests: int) -> np.ndarray:
     """Tokens at MIDDLE that pass through the `known` quantiles and have the published mean and sd.
@@ -97,8 +102,8 @@ def from_samples(lengths: Iterable[int]) -> np.ndarray:
     )
 
 
-def from_clients(clients: list[tuple[float, ...]]) -> np.ndarray:
-    """Tokens at MIXED of a mixture of clients, each (weight, mean, p50, p90, p99).
+def from_clients(clients: list[tuple[float, ...]], at: Sequence[float] = MIXED) -> np.ndarray:
+    """Tokens at `at` of a mixture of clients, each (weight, mean, p50, p90, p99).
 
     A client's inverse CDF is linear in log tokens through (0, low), its three quantiles and (1, high). With
     high at p99, low is set between 1 and p50 so that the client's mean comes out; where even p50 is too
@@ -119,7 +124,35 @@ def from_clients(clients: list[tuple[float, ...]]) -> np.ndarray:
     flat, mass = np.concatenate(values), np.concatenate(weights)
     order = np.argsort(flat)
     cumulative = np.cumsum(mass[order])
-    return np.interp(MIXED, (cumulative - mass[order] / 2) / cumulative[-1], flat[order])
+    return np.interp(at, (cumulative - mass[order] / 2) / cumulative[-1], flat[order])
+
+
+Client = tuple[tuple[float, ...], tuple[float, ...]]
+"""(rate, mean, p50, p90, p99) of a client's inputs and of its outputs."""
+
+
+def in_classes(
+    clients: Sequence[Client], largest: int = LARGEST
+) -> list[tuple[float, np.ndarray, np.ndarray]]:
+    """(share of the rate, input and output tokens at OF_A_CLASS) of each of the largest clients, and of the rest."""
+    by_rate = sorted(clients, key=lambda c: -c[0][0])
+    groups = [[c] for c in by_rate[:largest]] + ([by_rate[largest:]] if len(by_rate) > largest else [])
+    total = sum(c[0][0] for c in clients)
+    return [
+        (
+            sum(c[0][0] for c in group) / total,
+            from_clients([c[0] for c in group], OF_A_CLASS),
+            from_clients([c[1] for c in group], OF_A_CLASS),
+        )
+        for group in groups
+    ]
+
+
+def zipf_exponent(rates: Sequence[float], ranks: int = 20) -> float:
+    """Exponent s of rate ~ rank^-s, by least squares on the logarithms of the `ranks` largest."""
+    top = np.sort(np.asarray(rates))[::-1][:ranks]
+    top = top[top > 0]
+    return float(-np.polyfit(np.log(np.arange(1, len(top) + 1)), np.log(top), 1)[0])
 
 
 def _solve(rising: Callable[[float], float], target: float, low: float, high: float) -> float:
@@ -140,6 +173,17 @@ def _show(name: str, p: Iterable[float], tokens: np.ndarray) -> None:
     rounded = [float(f"{t:.0f}" if t >= 100 else f"{t:.3g}") for t in tokens]
     print(f"# {name}: mean {mean_tokens(p, rounded):.1f}, sd {sd_tokens(p, rounded):.1f}")
     print(f"{name} = [{', '.join(f'{t:g}' for t in rounded)}]")
+
+
+def read_clients(path: str, model: str) -> tuple[list[Client], list[float]]:
+    """Clients of `model` whose quantiles are published, and the rates of all."""
+    rows = [r for r in _rows(path) if r["model"] == model]
+    sides = [(_quantile_columns(r, "input"), _quantile_columns(r, "output")) for r in rows]
+    return [(i, o) for i, o in sides if i and o], [float(r["mean_rate_rps"]) for r in rows]
+
+
+def _list(tokens: Iterable[float]) -> str:
+    return f"[{', '.join(f'{t:.0f}' if t >= 100 else f'{t:.3g}' for t in tokens)}]"
 
 
 def _quantile_columns(row: dict[str, str], side: str) -> tuple[float, ...] | None:
@@ -166,6 +210,16 @@ def main(arguments: list[str]) -> None:
         print(f"p = {list(MIXED)}")
         for side in ("input", "output"):
             _show(side, MIXED, from_clients([c for r in rows if (c := _quantile_columns(r, side))]))
+    elif what == "classes":
+        clients, rates = read_clients(*rest)
+        known = sum(c[0][0] for c in clients) / sum(rates)
+        print(
+            f"# {len(clients)} of {len(rates)} clients, {known:.0%} of the rate; Zipf {zipf_exponent(rates):.2f}"
+        )
+        print(f"p = {list(OF_A_CLASS)}\nclients = [")
+        for share, inputs, outputs in in_classes(clients):
+            print(f"    {{ share = {share:.4f}, input = {_list(inputs)}, output = {_list(outputs)} }},")
+        print("]")
     elif what == "week":
         rates = np.array([float(r["total_rate_rps"]) for r in _rows(rest[0]) if r["model"] == rest[1]])
         hourly = rates[: len(rates) // 1008 * 1008].reshape(-1, 168, 6).mean(axis=(0, 2))

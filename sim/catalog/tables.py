@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from sim.catalog import accelerators, grids, models, prices, regions, servers, tariffs, techniques, workloads
+from sim.catalog import (
+    accelerators,
+    diffusion,
+    grids,
+    models,
+    prices,
+    regions,
+    servers,
+    tariffs,
+    techniques,
+    workloads,
+)
 from sim.catalog._load import short_source, unknown
 from sim.catalog.quantiles import mean_tokens
 from sim.catalog.shapes import kv_bytes_per_token, parameters_active, parameters_total
@@ -91,6 +102,27 @@ def _models() -> Iterable[Row]:
             *(str(m.layers), str(m.hidden), f"{m.heads}/{m.kv_heads}/{m.head_dim}", _experts(m)),
             *(_si(kv_bytes_per_token(m), 1024.0, 1), f"{m.max_context:,}", m.native_precision),
             *(", ".join(m.aliases), *_provenance(m.provenance, "layers", "published_total")),
+        )
+
+
+def _diffusion() -> Iterable[Row]:
+    for m in diffusion.diffusion_models().values():
+        width, height = m.size
+        yield (
+            *(
+                m.name,
+                m.family,
+                m.kind,
+                _si(m.parameters, 1e9, 2),
+                str(m.layers),
+                str(m.hidden),
+                str(m.heads),
+            ),
+            *(str(m.guidance_passes), str(m.steps), f"{width} x {height}", str(m.frames)),
+            *(
+                ", ".join(m.aliases),
+                *_provenance(m.provenance, "layers", "parameters", "steps", "decoder_flops"),
+            ),
         )
 
 
@@ -226,6 +258,13 @@ _TABLES: Mapping[str, tuple[Header, Callable[[], Iterable[Row]]]] = {
             *("KV KiB/token", "context", "precision", "aliases", *_PROVENANCE),
         ),
         _models,
+    ),
+    "diffusion": (
+        (
+            *("name", "family", "kind", "params B", "layers", "hidden", "heads", "passes", "steps"),
+            *("width x height", "frames", "aliases", *_PROVENANCE),
+        ),
+        _diffusion,
     ),
     "servers": (
         (

@@ -160,8 +160,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class ClientLengths:
+    """Token lengths of one class of clients: its share of the requests, probabilities in [0, 1], tokens at each."""
+
+    share: float
+    p: tuple[float, ...]
+    input_tokens: tuple[float, ...]
+    output_tokens: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class LengthTable:
-    """Token lengths of a workload as quantile tables: probabilities in [0, 1] and tokens at each."""
+    """Token lengths of a workload as quantile tables: probabilities in [0, 1] and tokens at each.
+
+    clients: the classes that the requests come from, where these are told apart; the tables are then their mixture's.
+    """
 
     name: str
     input_p: tuple[float, ...]
@@ -169,6 +182,7 @@ class LengthTable:
     output_p: tuple[float, ...]
     output_tokens: tuple[float, ...]
     description: str = ""
+    clients: tuple[ClientLengths, ...] = ()
     provenance: Mapping[str, Provenance] = field(default_factory=dict)
 
 

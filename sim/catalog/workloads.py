@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from sim.catalog._load import Document, build, name_index, plain_name, read, unknown, unpack
-from sim.catalog.types import LengthTable, RateShape
+from sim.catalog.quantiles import mixed
+from sim.catalog.types import ClientLengths, LengthTable, RateShape
 
 
 @cache
@@ -59,12 +60,30 @@ def _length(doc: Document, name: str, entry: Mapping[str, Any]) -> LengthTable:
     values, found = unpack(doc, where, entry)
     values.pop("aliases", None)
     p, p_found = tuple(float(x) for x in values.pop("p")), found.pop("p")
+    if "clients" in values:
+        values["clients"] = clients = tuple(_client(doc, where, p, c) for c in values["clients"])
+        shares = [c.share for c in clients]
+        for side in ("input", "output"):
+            tables = [(c.p, getattr(c, f"{side}_tokens")) for c in clients]
+            values[f"{side}_p"], values[f"{side}_tokens"] = mixed(shares, tables)
+            found[f"{side}_p"], found[f"{side}_tokens"] = p_found, found["clients"]
+        return build(doc, where, LengthTable, {"name": name, **values}, found, entry["from"])
     for side in ("input", "output"):
         tokens = tuple(float(x) for x in values.pop(side))
         _check_table(doc, f"{where}.{side}", p, tokens)
         values[f"{side}_p"], values[f"{side}_tokens"] = p, tokens
         found[f"{side}_p"], found[f"{side}_tokens"] = p_found, found.pop(side)
     return build(doc, where, LengthTable, {"name": name, **values}, found, entry["from"])
+
+
+def _client(doc: Document, where: str, p: tuple[float, ...], raw: Mapping[str, Any]) -> ClientLengths:
+    sides = []
+    for side in ("input", "output"):
+        sides.append(tuple(float(x) for x in raw[side]))
+        _check_table(doc, f"{where}.clients.{side}", p, sides[-1])
+    if not raw["share"] > 0:
+        raise doc.fault(f"{where}.clients.share", "must be above 0")
+    return ClientLengths(float(raw["share"]), p, *sides)
 
 
 def _check_table(doc: Document, where: str, p: Sequence[float], tokens: Sequence[float]) -> None:

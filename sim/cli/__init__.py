@@ -1,6 +1,18 @@
 """The command line: parse, call, print. Each module adds the commands of one kind to the group `main`."""
 
-from sim.cli import claims, compare, look, measured, plan, price, run, scale, sweep
+from sim.cli import claims, compare, imports, look, measured, plan, price, run, scale, sweep
 from sim.cli.group import main
 
-__all__ = ["claims", "compare", "look", "main", "measured", "plan", "price", "run", "scale", "sweep"]
+__all__ = [
+    "claims",
+    "compare",
+    "imports",
+    "look",
+    "main",
+    "measured",
+    "plan",
+    "price",
+    "run",
+    "scale",
+    "sweep",
+]

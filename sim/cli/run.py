@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     metavar="N",
     help="Give every figure its band: N more runs, with drawn coefficients and seeds.",
 )
+@click.option("--headroom", is_flag=True, help="Measure the headroom to the targets by bisection, too.")
+@click.option(
+    "--advise", is_flag=True, help="Also try changes to what binds, and rank them by what they cost."
+)
 @set_option
 @json_option
 def run_command(
@@ -57,6 +61,8 @@ def run_command(
     engine: str,
     log_requests: int,
     uncertainty: int | None,
+    headroom: bool,
+    advise: bool,
     changes: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -73,12 +79,18 @@ def run_command(
         result = _run(loaded, engine, log_requests, target)
         if uncertainty:
             result = _with_bands(result, uncertainty)
+        if headroom or advise:
+            result = _with_headroom(result, advise)
     where = _write(result, target)
     if as_json:
         say(*(f"warning: {text}" for text in result.summary["warnings"]), *([where] if where else []))
         click.echo(json_text(result.summary))
     else:
         _show(result.summary)
+        if advise:
+            from sim.report.binding import advice_words
+
+            click.echo("\n" + advice_words(result.summary["advice"]))
         if uncertainty:
             from sim.report.sweep import uncertainty_text
 
@@ -110,6 +122,19 @@ def _with_bands(result: Result, draws: int) -> Result:
     with runs_bar("uncertainty") as report:
         found = uncertainty(result.scenario, draws, report=report)
     return replace(result, summary={**result.summary, "uncertainty": found})
+
+
+def _with_headroom(result: Result, advise: bool) -> Result:
+    """The result with the headroom measured, and with `advise` the key `advice`."""
+    from sim.study.advice import advise as try_changes
+    from sim.study.binding import binding, measured_headroom
+
+    found = binding(result.scenario)
+    section = result.summary["binding"]
+    summary = {**result.summary, "binding": {**section, "headroom": measured_headroom(section, found)}}
+    if advise:
+        summary["advice"] = try_changes(result.scenario, found=found)
+    return replace(result, summary=summary)
 
 
 def _target(scenario: Scenario, out: str | None, as_json: bool) -> Path | None:

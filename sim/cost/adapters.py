@@ -92,7 +92,15 @@ def with_adapters(
         + d.pipeline_parallel * np.minimum(found, adapters.places) * each / _bytes_per_s(cost, accelerator),
         memory=_beside(cost, adapters, each, d),
         adapter_load_s=each / adapters.load_bytes_per_s,
+        most_sequences=_most_sequences(found, adapters),
     )
+
+
+def _most_sequences(found: np.ndarray, adapters: Adapters) -> float:
+    """Sequences whose expected number of adapters, float64[sequences + 1], fills the places, or infinity."""
+    if adapters.places >= adapters.count or found[-1] <= adapters.places:
+        return math.inf
+    return float(np.interp(adapters.places, found, np.arange(len(found))))
 
 
 def _bytes_per_s(cost: StepCost, accelerator: Accelerator) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,6 +56,7 @@ class StepCost:
     first_token_s: latency outside the engine (HTTP, tokenizer, detokenizer), added to TTFT and end-to-end
         time.
     adapter_load_s: time to load an adapter, added to the step that admits a call which needs one that is not there.
+    most_sequences: sequences that its places for adapters let it run at once, in the mean; infinite without adapters.
     idle_w: draw while no call is on the replica, the model resident.
     """
 
@@ -79,3 +81,4 @@ class StepCost:
     knowledge: Knowledge
     warnings: tuple[str, ...] = field(default=())
     adapter_load_s: float = 0.0
+    most_sequences: float = math.inf

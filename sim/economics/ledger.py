@@ -10,7 +10,16 @@ from typing import Any
 from sim.economics.capital import tax_shield_npv
 from sim.economics.depreciation import MACRS
 from sim.economics.electricity import billed, site_terms
-from sim.economics.lines import HOUR_S, KWH_J, MONTH_S, YEAR_S, building_usd, cost_lines, purchases
+from sim.economics.lines import (
+    HOUR_S,
+    KWH_J,
+    MONTH_S,
+    YEAR_S,
+    building_usd,
+    cost_lines,
+    owned_part,
+    purchases,
+)
 from sim.economics.prices import Prices
 from sim.economics.revenue import Sold, plan_margins, revenue_lines
 from sim.economics.split import entries, sums
@@ -25,8 +34,9 @@ SPLIT = ("pool", "workload", "pass", "phase")
 
 def capex_usd(usage: Usage, prices: Prices) -> dict[str, float]:
     """Purchase price of the hardware that depreciates, by its line, and of an own building [$]."""
-    bought = {line: math.fsum(each) for line, each in purchases(usage, prices).items()}
-    return {**bought, "building_depreciation": math.fsum(building_usd(usage, prices))}
+    owned = owned_part(usage, prices)
+    bought = {line: math.fsum(each) for line, each in purchases(owned, prices).items()}
+    return {**bought, "building_depreciation": math.fsum(building_usd(owned, prices))}
 
 
 def sold_of(usage: Usage, prices: Prices) -> Sold:
@@ -54,14 +64,14 @@ def money(usage: Usage, prices: Prices) -> dict[str, Any]:
     lines = {line: math.fsum(each) for line, each in by_pool.items()}
     total = math.fsum(lines.values())
     divided = entries(by_pool, usage)
-    own = prices.cost.basis == "own"
+    own = bool(prices.servers)
     trained = training_costs(usage, prices)
     sold, priced = sold_of(usage, prices), prices.revenue
     sales = None if priced is None else revenue_lines(priced, sold)
     revenue = None if sales is None else math.fsum(sales.values())
     return {
         "cost": {
-            "basis": prices.cost.basis,
+            "basis": prices.basis,
             "usd_total": total,
             "usd_per_hour": total / usage.span_s * HOUR_S,
             "usd_per_request": _per(total, usage.requests),
@@ -93,7 +103,7 @@ def _owned(usage: Usage, prices: Prices) -> dict[str, Any]:
 
     The shield is that of the hardware under MACRS over 5 years, taxes saved in mid-year; buildings are left out.
     """
-    if prices.cost.basis != "own":
+    if not prices.servers:
         return {"capex_usd": None, "building_usd": None, "tax_shield_usd": None}
     bought = capex_usd(usage, prices)
     total, building = math.fsum(bought.values()), bought["building_depreciation"]
@@ -121,7 +131,7 @@ _BOTH = ("staff_usd_per_year", "software_usd_per_accelerator_year", "training_us
 
 def _terms(usage: Usage, prices: Prices) -> dict[str, Any]:
     """The terms that made the lines, by their names in the scenario file."""
-    own = prices.cost.basis == "own"
+    own = bool(prices.servers)
     of_cost = {name: getattr(prices.cost, name) for name in ((*_OWN, *_BOTH) if own else _BOTH)}
     made = {"residual_value": prices.residual, "age_years": prices.age_years} if own else {}
     site = site_terms(usage.meter, prices.site)
@@ -133,7 +143,10 @@ def _terms(usage: Usage, prices: Prices) -> dict[str, Any]:
 
 
 def _sources(prices: Prices) -> Mapping[str, Any]:
-    kind, each = (
-        ("server_usd", prices.servers) if prices.servers else ("accelerator_usd_per_hour", prices.rents)
-    )
-    return {name: {kind: price.usd, "source": price.source} for name, price in each.items()}
+    found: dict[str, dict[str, Any]] = {}
+    for kind, each in (("server_usd", prices.servers), ("accelerator_usd_per_hour", prices.rents)):
+        for name, price in each.items():
+            found[name] = {kind: price.usd, "source": price.source}
+            if name in prices.kinds:
+                found[name] |= {"purchase": prices.kinds[name], "while_powered": name in prices.while_powered}
+    return found

@@ -6,7 +6,9 @@ outcome of the load, not an input. A year has 8,760 hours, a month a twelfth of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from sim.economics.capital import CapitalCharge, book_charge, level_charge
 from sim.economics.depreciation import (
@@ -33,11 +35,29 @@ Lines = Mapping[str, tuple[float, ...]]
 
 def cost_lines(usage: Usage, prices: Prices) -> Lines:
     """Cost of the span by line and pool [$]: of owning or renting the fleet, of staff, software and training."""
-    if prices.cost.basis == "rent":
-        lines = {"rent": _by_pool(usage, lambda p: _rent_usd(p, usage, prices))}
-    else:
-        lines = {**_hardware(usage, prices), **_site(usage, prices)}
+    owned = owned_part(usage, prices)
+    lines: dict[str, tuple[float, ...]] = {}
+    if owned.pools:
+        lines = _spread({**_hardware(owned, prices), **_site(owned, usage, prices)}, owned, usage)
+    if len(owned.pools) < len(usage.pools):
+        lines["rent"] = _by_pool(usage, lambda p: _rent_usd(p, usage, prices))
     return {**lines, **_other(usage, prices)}
+
+
+def owned_part(usage: Usage, prices: Prices) -> Usage:
+    """The usage with the pools alone that are bought."""
+    return replace(usage, pools=tuple(p for p in usage.pools if p.name in prices.servers))
+
+
+def _spread(lines: Lines, owned: Usage, usage: Usage) -> dict[str, tuple[float, ...]]:
+    """Lines of the bought pools as lines of all: nothing for the others."""
+    if len(owned.pools) == len(usage.pools):
+        return dict(lines)
+    names = [p.name for p in owned.pools]
+    return {
+        line: tuple(usd[names.index(p.name)] if p.name in names else 0.0 for p in usage.pools)
+        for line, usd in lines.items()
+    }
 
 
 def purchases(usage: Usage, prices: Prices) -> Lines:
@@ -109,10 +129,13 @@ def _charge(price_usd: float, busy: float, span_years: float, prices: Prices) ->
     )
 
 
-def _site(usage: Usage, prices: Prices) -> dict[str, tuple[float, ...]]:
-    """The building, rented or own, by the power provided; electricity by the energy used."""
+def _site(usage: Usage, whole: Usage, prices: Prices) -> dict[str, tuple[float, ...]]:
+    """The building, rented or own, by the power provided; electricity by the energy used. Rented pools of the `whole`
+    usage stand elsewhere: their part of the energy is in their rent."""
     cost, months = prices.cost, usage.span_s / MONTH_S
-    electricity = {"electricity": _shared(electricity_usd(usage, prices), [p.it_j for p in usage.pools])}
+    own_j, all_j = (math.fsum(p.it_j for p in part.pools) for part in (usage, whole))
+    bill_usd = electricity_usd(whole, prices) * (own_j / all_j if all_j else 1.0)
+    electricity = {"electricity": _shared(bill_usd, [p.it_j for p in usage.pools])}
     if cost.building == "colocation":
         per_w = prices.site.colocation_usd_per_kw_month / 1e3 * months
         return {"colocation": _by_pool(usage, lambda p: p.provisioned_it_w * per_w), **electricity}
@@ -142,7 +165,13 @@ def electricity_usd(usage: Usage, prices: Prices) -> float:
 
 
 def _rent_usd(pool: PoolUsage, usage: Usage, prices: Prices) -> float:
-    return pool.accelerators * usage.span_s / HOUR_S * prices.rents[pool.name].usd
+    """For all the time, or what is had on demand or on spot, for the time that it was on."""
+    if pool.name not in prices.rents:
+        return 0.0
+    hours = pool.accelerators * usage.span_s / HOUR_S
+    if pool.powered_h is not None and pool.name in prices.while_powered:
+        hours = pool.powered_h
+    return hours * prices.rents[pool.name].usd
 
 
 def _other(usage: Usage, prices: Prices) -> dict[str, tuple[float, ...]]:

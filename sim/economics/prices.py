@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import TypeVar
 
-from sim.catalog.accelerators import accelerator
+from sim.catalog.accelerators import accelerator, accelerators
 from sim.catalog.prices import price_series, rental_series
 from sim.catalog.servers import server
 from sim.catalog.types import RentalPoint, Server
@@ -39,8 +39,9 @@ class Price:
 class Prices:
     """Everything that turns the usage of a fleet into money.
 
-    servers: price of one server of each pool and training run, by its name (basis "own").
-    rents: rent of one accelerator for an hour, by the same names (basis "rent").
+    servers: price of one server of each pool and training run that is bought, by its name.
+    rents: rent of one accelerator for an hour of those that are rented, by the same names.
+    kinds: how each pool is had that says so itself ("own", "reserved", "on-demand", "spot").
     residual: share of the price that hardware fetches at the end of its life [1].
     age_years: of the hardware when the run starts [years].
     """
@@ -52,6 +53,20 @@ class Prices:
     rents: dict[str, Price]
     residual: float = 0.0
     age_years: float = 0.0
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def basis(self) -> str:
+        """ "own", "rent", or "mixed" where some pools are bought and others rented."""
+        if self.servers and self.rents:
+            return "mixed"
+        return "own" if self.servers else "rent"
+
+    @property
+    def while_powered(self) -> frozenset[str]:
+        """Names of what is rented by the hour that it is on: on demand and spot."""
+        default = "on-demand" if self.cost.rent_term == "on_demand" else "reserved"
+        return frozenset(n for n in self.rents if self.kinds.get(n, default) in ("on-demand", "spot"))
 
 
 def prices_of(scenario: Scenario) -> Prices:
@@ -63,19 +78,20 @@ def prices_of(scenario: Scenario) -> Prices:
     cost, faults = scenario.cost, []
     residual = _kept(lambda: _residual(cost), faults)
     age = _kept(lambda: _age_years(cost, scenario.site), faults)
-    if cost.basis == "own":
-        _kept(lambda: check_prices(scenario.site, scenario.duration_s), faults)
+    kinds = {pool.name: pool.purchase for pool in scenario.pools if pool.purchase is not None}
     servers, rents = {}, {}
     holders = [(f"pool[{i}]", pool) for i, pool in enumerate(scenario.pools)]
     holders += [(f"training[{i}]", block) for i, block in enumerate(scenario.training)]
     for key, holder in holders:
-        if cost.basis == "own":
+        if kinds.get(holder.name, cost.basis) == "own":
             servers[holder.name] = _kept(lambda holder=holder: _server_price(holder, cost), faults)
         else:
             rents[holder.name] = _kept(lambda key=key, holder=holder: _rent(key, holder, cost), faults)
+    if servers:
+        _kept(lambda: check_prices(scenario.site, scenario.duration_s), faults)
     if faults:
         raise ScenarioError(faults)
-    return Prices(scenario.site, cost, scenario.revenue, servers, rents, residual or 0.0, age or 0.0)
+    return Prices(scenario.site, cost, scenario.revenue, servers, rents, residual or 0.0, age or 0.0, kinds)
 
 
 def _kept(make: Callable[[], _Found], faults: list[Fault]) -> _Found | None:
@@ -162,7 +178,24 @@ def server_price_on(name: str, found: Server, date: str, series: str = "longest"
 # ---------------------------------------------------------------- renting
 
 
-def _rent(key: str, pool: Pool | Training, cost: Cost) -> Price:
+def _rent(key: str, holder: Pool | Training, cost: Cost) -> Price:
+    kind = holder.purchase if isinstance(holder, Pool) else None
+    if isinstance(holder, Pool) and holder.usd_per_accelerator_hour is not None:
+        return Price(holder.usd_per_accelerator_hour, "scenario")
+    if kind is None:
+        return _rent_of_basis(key, holder, cost)
+    on_demand = _rent_of_basis(key, holder, cost.model_copy(update={"rent_term": "on_demand"}))
+    if kind == "spot":
+        less = cost.spot_discount
+        return Price(on_demand.usd * (1 - less), f"{on_demand.source}, less {less:.0%} for spot")
+    if kind == "on-demand":
+        return on_demand
+    term = "one_year" if cost.rent_term == "on_demand" else cost.rent_term
+    return reserved(holder.accelerator, on_demand, term)
+
+
+def _rent_of_basis(key: str, pool: Pool | Training, cost: Cost) -> Price:
+    """Rent on the terms of [cost]."""
     given = cost.rent_usd_per_accelerator_hour
     if given is not None:
         return Price(given, "scenario")
@@ -180,6 +213,33 @@ def _rent(key: str, pool: Pool | Training, cost: Cost) -> Price:
     if not cost.rent_discount:
         return found
     return Price(found.usd * (1 - cost.rent_discount), f"{found.source}, less {cost.rent_discount:.0%}")
+
+
+def reserved(name: str, on_demand: Price, term: str) -> Price:
+    """Rent at a commitment ("one_year", "three_year"): the rent on demand times what vendors that list both ask, the
+    median over the latest date on which one does so for accelerator `name`; where none does, over all accelerators."""
+    pairs = _commitments(name, term)
+    of = name if pairs else "all accelerators"
+    pairs = pairs or [pair for other in accelerators() for pair in _commitments(other, term)]
+    latest = max(date for date, _, _ in pairs) if pairs else ""
+    chosen = [(ratio, vendor) for date, vendor, ratio in pairs if date == latest or of != name]
+    ratio = median(r for r, _ in chosen)
+    vendors = ", ".join(dict.fromkeys(v for _, v in chosen))
+    return Price(
+        on_demand.usd * ratio,
+        f"{on_demand.source}; times {ratio:.3g}, {term.replace('_', ' ')} over on demand of {of}, {vendors}, {latest}",
+    )
+
+
+def _commitments(name: str, term: str) -> list[tuple[str, str, float]]:
+    """Date, vendor and rent at `term` over rent on demand, of offers that list both."""
+    listed = {(p.date, p.vendor): p.usd_per_h for p in rental_series(name, term="on_demand")}
+    offers = rental_series(name, term=term)
+    return [
+        (p.date, p.vendor, p.usd_per_h / listed[p.date, p.vendor])
+        for p in offers
+        if (p.date, p.vendor) in listed
+    ]
 
 
 def rent_on(name: str, term: str = "on_demand", date: str | None = None) -> Price | None:

@@ -47,7 +47,7 @@ def _one(block: Mapping[str, Any], usage: Usage, meter: Meter, prices: Prices) -
     )
     alone = Usage(usage.span_s, (hardware,), (), 0.0, 0, 0, 0)
     lines = {line: usd[0] for line, usd in cost_lines(alone, prices).items() if line not in NOT_HERE}
-    if prices.cost.basis == "own":
+    if block["name"] in prices.servers:
         share = block["site_j"] / meter.site_j if meter.site_j else 0.0
         lines["electricity"] = bill(meter, prices.site).usd * share
     total = math.fsum(lines.values())

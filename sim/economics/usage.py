@@ -33,6 +33,8 @@ class PoolUsage:
     idle_j: float
     prefill_s: float
     decode_s: float
+    powered_h: float | None = None
+    """Accelerator-hours in which they were on; None: the whole span."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,10 @@ class Usage:
 
 def usage_of(summary: Mapping[str, Any]) -> Usage:
     """The usage that a result's summary tells of."""
+    powered = {p["name"]: p["accelerator_hours_powered"] for p in summary.get("fleet", {}).get("pools", ())}
     return Usage(
         span_s=summary["span"]["end_s"] - summary["span"]["start_s"],
-        pools=tuple(map(_pool, summary["pools"])),
+        pools=tuple(_pool(pool, powered.get(pool["name"])) for pool in summary["pools"]),
         work=tuple(work for w in summary["workloads"] for work in _work(w)),
         site_j=summary["energy"].get("serving_j", summary["energy"]["site_j"]),
         requests=summary["requests"]["completed"],
@@ -109,7 +112,7 @@ def _cached_tokens(summary: Mapping[str, Any]) -> int:
     return max(0, round(found - of_programs))
 
 
-def _pool(pool: Mapping[str, Any]) -> PoolUsage:
+def _pool(pool: Mapping[str, Any], powered_h: float | None) -> PoolUsage:
     """Hosts draw the same busy or idle: theirs is idle energy for the idle part of the time."""
     energy, busy = pool["energy"], min(pool["utilization"], 1.0)
     around_j = energy["it_j"] - energy["accelerator_j"]
@@ -124,6 +127,7 @@ def _pool(pool: Mapping[str, Any]) -> PoolUsage:
         idle_j=energy["accelerators_idle_j"] + (1 - busy) * around_j,
         prefill_s=pool["token_time_s"]["prefill"],
         decode_s=pool["token_time_s"]["decode"],
+        powered_h=powered_h,
     )
 
 
@@ -131,7 +135,7 @@ def _work(workload: Mapping[str, Any]) -> Iterator[Work]:
     name, model = workload["name"], workload["model"]
     if not workload.get("stages"):
         tokens = workload["tokens"]
-        yield Work(name, WHOLE, model, tokens["input"], tokens["output"])
+        yield Work(name, WHOLE, model, tokens["input"], workload.get("denoising_steps", tokens["output"]))
         return
     for number, stage in enumerate(workload["stages"]):
         called, own = stage.get("name", str(number)), stage.get("model", model)

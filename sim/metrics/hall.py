@@ -29,6 +29,7 @@ class Hall:
     servers: as many as its accelerators fill, fractions included, of the kind `server`;  spare_servers: those that
         stand by, which draw `spare_w` together.
     idle_w: draw of one replica's accelerators with no call on it, the model resident [W].
+    bare_idle_w: draw of one accelerator without a model, its server on [W].
     network_w, storage_w: switches, and storage and management, of the serving accelerators [W].
     """
 
@@ -41,6 +42,7 @@ class Hall:
     spare_w: float = 0.0
     network_w: float = 0.0
     storage_w: float = 0.0
+    bare_idle_w: float = 0.0
 
     @property
     def provisioned_it_w(self) -> float:
@@ -57,6 +59,10 @@ class Hall:
     def around_w(self) -> float:
         """What is drawn beside the servers in use [W]."""
         return self.spare_w + self.network_w + self.storage_w
+
+    def off_w(self, servers: float) -> float:
+        """Draw of as many of the servers that are off [W]."""
+        return servers * OFF * self.server.max_power_w
 
     @property
     def _idle_server_w(self) -> float:
@@ -99,6 +105,7 @@ def hall_of(pool: Pool, idle_w: float, site: Site) -> Hall:
         spare_w=spare.servers * spare_server_w(around, chip, spare.state) if spare else 0.0,
         network_w=accelerators * network_w(chip, site),
         storage_w=accelerators * site.storage_w_per_accelerator,
+        bare_idle_w=chip.idle_w,
     )
 
 

@@ -9,7 +9,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sim.scenario.arrivals import TraceArrivals
-from sim.scenario.lengths import FixedLengths, LognormalLengths, QuantileLengths, TraceLengths, UniformLengths
+from sim.scenario.lengths import (
+    FixedLengths,
+    LognormalLengths,
+    MixLengths,
+    QuantileLengths,
+    TraceLengths,
+    UniformLengths,
+)
 from sim.scenario.workload import FROM_TRACE, Workload
 
 if TYPE_CHECKING:
@@ -52,8 +59,25 @@ def length_moments(workload: Workload, traces: Mapping[str, Trace]) -> Moments |
         path = given.path
     if isinstance(given, TraceLengths) or given == FROM_TRACE:
         return _of_trace(traces[path]) if path in traces else None
-    (input_mean, _), (output_mean, output_square) = _sides(given)
-    return Moments(input_mean, output_mean, output_square, input_mean * output_mean)
+    return _of_lengths(given)
+
+
+def _of_lengths(given: object) -> Moments:
+    """Of lengths by name or table; input and output are independent within a class of clients."""
+    if isinstance(given, MixLengths):
+        return mixture([_of_lengths(part.lengths) for part in given.parts], given.shares())
+    if isinstance(given, str):
+        from sim.catalog.workloads import length_table
+
+        if clients := length_table(given).clients:
+            sides = [(_table(c.p, c.input_tokens), _table(c.p, c.output_tokens)) for c in clients]
+            return mixture([_independent(*pair) for pair in sides], [c.share for c in clients])
+    return _independent(*_sides(given))
+
+
+def _independent(of_input: tuple[float, float], of_output: tuple[float, float]) -> Moments:
+    """From mean and mean square of input and of output."""
+    return Moments(of_input[0], of_output[0], of_output[1], of_input[0] * of_output[0])
 
 
 def mixture(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:

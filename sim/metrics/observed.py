@@ -10,6 +10,7 @@ import numpy as np
 
 from sim.cost.types import StepCost
 from sim.engine import state as S
+from sim.metrics.fleet import FleetSeries, fleet_series, needed_replicas
 from sim.metrics.hall import Hall, TrainingBlock, hall_of, training_block
 from sim.metrics.moments import Moments, mixture
 from sim.metrics.passes import Calls, calls_of
@@ -67,7 +68,20 @@ class Observed:
 
     @cached_property
     def _it_series(self) -> tuple[EnergySeries, ...]:
-        return tuple(it_series(self.span, i, hall) for i, hall in enumerate(self.halls))
+        on = self.fleet or [None] * len(self.halls)
+        return tuple(it_series(self.span, i, hall, on[i]) for i, hall in enumerate(self.halls))
+
+    @cached_property
+    def fleet(self) -> tuple[FleetSeries, ...]:
+        """Replicas of each pool over the span; empty where nothing changes the fleet."""
+        logs = self.metrics.fleet
+        return tuple(fleet_series(logs, i, self.span) for i in range(len(self.scenario.pools)) if logs)
+
+    def needed_replicas(self, i: int) -> np.ndarray | None:
+        """Replicas of pool `i` that a perfect scaler has in each window, int64[N]; None for static batching."""
+        pool, span = self.scenario.pools[i], self.span
+        lengths = self.lengths_of(pool.model)
+        return needed_replicas(self.costs[i], pool.scheduler, lengths, span.columns[i], span.width_s)
 
     @cached_property
     def pool_columns(self) -> np.ndarray:

@@ -8,8 +8,10 @@ from typing import Any
 
 from sim.engine import state as S
 from sim.metrics.capacity import capacity, kv_limited_batch
+from sim.metrics.jobs import job_capacity, mean_job_batch
 from sim.metrics.observed import Observed
 from sim.metrics.token_time import token_time_s
+from sim.scenario.job import makes_jobs
 
 
 def pool_section(observed: Observed, i: int) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
         "accelerator": pool.accelerator,
         "precision": pool.precision,
         "kv_precision": pool.kv_precision,
-        "stack": pool.stack,
+        "stack": cost.knowledge.stack if makes_jobs(pool.model) else pool.stack,
         "replicas": pool.replicas,
         "accelerators_per_replica": pool.accelerators_per_replica,
         "accelerators": hall.accelerators,
@@ -33,7 +35,7 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
         "spare_servers": hall.spare_servers,
         "scheduler": pool.scheduler.model_dump(mode="json"),
         "max_batch": pool.scheduler.max_batch,
-        "mean_batch": float(columns[S.BATCH_S]) / busy_s if busy_s else None,
+        "mean_batch": mean_batch(observed, i),
         "utilization": busy_s / (pool.replicas * span.length_s),
         "kv": {
             "capacity_tokens": cost.memory.kv_capacity_tokens,
@@ -87,9 +89,20 @@ def _adapters(observed: Observed, i: int) -> dict[str, Any]:
     }
 
 
+def mean_batch(observed: Observed, i: int) -> float | None:
+    """Sequences (or jobs) in a step of pool `i`, by time; None where nothing ran."""
+    columns = observed.pool_columns[i]
+    if makes_jobs(observed.scenario.pools[i].model):
+        return mean_job_batch(observed, i)
+    busy_s = float(columns[S.BUSY_S])
+    return float(columns[S.BATCH_S]) / busy_s if busy_s else None
+
+
 def pool_capacity(observed: Observed, i: int) -> dict[str, Any] | None:
-    """The mean-field estimate for all replicas together; None for static batching."""
+    """The mean-field estimate for all replicas together; None for static batching of text."""
     pool = observed.scenario.pools[i]
+    if makes_jobs(pool.model):
+        return job_capacity(observed, i)
     each = capacity(observed.costs[i], pool.scheduler, observed.lengths_of(pool.model))
     if each is None:
         return None

@@ -20,7 +20,8 @@ class RunMetrics:
     passes of programs.
     end_s: the time at which the last call ended.  in_flight: calls that had not ended by then.
     segments: events of the data plane.  governed: of each cell, what its power governor saw (records of time_s,
-    site_w and rung).
+    site_w and rung).  fleet, outages: of each cell, what its control plane did (records of `sim.engine.fleet.spec`);
+    empty where nothing changes the fleet.
     """
 
     counters: np.ndarray
@@ -37,6 +38,8 @@ class RunMetrics:
     in_flight: int
     segments: int
     governed: tuple[np.ndarray, ...] = ()
+    fleet: tuple[np.ndarray, ...] = ()
+    outages: tuple[np.ndarray, ...] = ()
 
     def window_starts_s(self) -> np.ndarray:
         """Start of each window, float64[N] [s]."""
@@ -64,6 +67,8 @@ def merge(parts: Sequence[RunMetrics]) -> RunMetrics:
         in_flight=sum(p.in_flight for p in parts),
         segments=sum(p.segments for p in parts),
         governed=tuple(rows for p in parts for rows in p.governed),
+        fleet=tuple(rows for p in parts for rows in p.fleet),
+        outages=tuple(rows for p in parts for rows in p.outages),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from sim.catalog.grids import carbon, embodied_kg
 from sim.metrics.energy_split import active_split
 from sim.metrics.hall import TrainingBlock
+from sim.metrics.jobs import text_energy_j
 from sim.metrics.observed import Observed
 from sim.metrics.power import IT_PARTS
 from sim.metrics.site_calendar import HOUR_S
@@ -74,6 +75,7 @@ def energy_section(observed: Observed, output: int, completed: int) -> dict[str,
     parts |= {"training": training_it_j, "overhead": float(site.overhead.total.sum())}
     split = active_split(observed)
     by_phase = {phase: sum(v for k, v in split.items() if k[1] == phase) for phase in ("prefill", "decode")}
+    rows = _by_workload(observed, split, serving_j)
     by_phase["idle"] = parts["accelerators_idle"] + split.get(("", "other"), 0.0)
     by_phase |= {name: parts[name] for name in (*IT_PARTS[2:], "training", "overhead")}
     return {
@@ -84,8 +86,8 @@ def energy_section(observed: Observed, output: int, completed: int) -> dict[str,
         "parts": parts,
         "overhead_parts": {name: float(getattr(site.overhead, name).sum()) for name in OVERHEAD_PARTS},
         "by_phase": by_phase,
-        "by_workload": _by_workload(observed, split, serving_j),
-        "j_per_output_token": serving_j / output if output else None,
+        "by_workload": rows,
+        "j_per_output_token": text_energy_j(rows, observed, serving_j) / output if output else None,
         "wh_per_request": serving_j / WH_J / completed if completed else None,
     }
 

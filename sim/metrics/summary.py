@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sim.engine import state as S
+from sim.metrics.fleet import fleet_section
 from sim.metrics.flops import flops_section
+from sim.metrics.jobs import denoising_steps, text_pools, text_workloads
 from sim.metrics.latency import latency_section, requests_section, slo_section, workload_target_shares
 from sim.metrics.observed import Observed
 from sim.metrics.overload import backlog
@@ -39,17 +41,18 @@ def summarise(observed: Observed) -> dict[str, Any]:
     scenario, metrics, span = observed.scenario, observed.metrics, observed.span
     every = range(len(scenario.workloads))
     requests = requests_section(metrics, every)
-    output = int(metrics.counters[:, S.OUTPUT].sum())
+    text, of_text = text_workloads(observed), text_pools(observed)
+    output = int(metrics.counters[text, S.OUTPUT].sum())
     accelerators = sum(hall.accelerators for hall in observed.halls)
     made = accelerators + sum(hall.spare_servers * hall.server.accelerators for hall in observed.halls)
     made += sum(block.accelerators for block in observed.blocks)
     summary: dict[str, Any] = {
         "requests": requests,
         "tokens": {
-            "input": int(metrics.counters[:, S.INPUT].sum()),
+            "input": int(metrics.counters[text, S.INPUT].sum()),
             "output": output,
-            "prefill_computed": round(float(observed.pool_columns[:, S.PREFILLED].sum())),
-            "recomputed": round(float(observed.pool_columns[:, S.RECOMPUTED].sum())),
+            "prefill_computed": round(float(observed.pool_columns[of_text, S.PREFILLED].sum())),
+            "recomputed": round(float(observed.pool_columns[of_text, S.RECOMPUTED].sum())),
             **_user_tokens(observed),
         },
         "passes": _passes(observed),
@@ -61,6 +64,7 @@ def summarise(observed: Observed) -> dict[str, Any]:
             "accelerators": accelerators,
             "servers": sum(hall.servers for hall in observed.halls),
             "spare_servers": sum(hall.spare_servers for hall in observed.halls),
+            **fleet_section(observed),
         },
         "utilization": _utilization(observed),
         "power": power_section(observed),
@@ -92,7 +96,8 @@ def _user_tokens(observed: Observed) -> dict[str, int]:
     With each turn of a session the user's client sends all that came before it.
     """
     sent = answered = 0
-    for program, row in zip(observed.programs, observed.metrics.counters, strict=True):
+    for w in text_workloads(observed):
+        program, row = observed.programs[w], observed.metrics.counters[w]
         sent += int(row[S.INPUT if program.passes_are_requests else S.ASKED])
         answered += int(row[S.OUTPUT if program.passes_are_requests else S.ANSWERED])
     return {"user_input": sent, "user_output": answered}
@@ -120,13 +125,18 @@ def _workload(observed: Observed, w: int) -> dict[str, Any]:
     workload, metrics = observed.scenario.workloads[w], observed.metrics
     counters, lengths = metrics.counters[w], observed.lengths[w]
     slo = slo_section(metrics, [w], [workload.slo], observed.span.length_s)
+    tokens = {"input": int(counters[S.INPUT]), "output": int(counters[S.OUTPUT])}
+    made = {}
+    if workload.job is not None:
+        tokens, made = {"input": 0, "output": 0}, {"denoising_steps": denoising_steps(observed, w)}
     return {
         "name": workload.name,
         "model": workload.model,
         "arrivals": workload.arrivals.process,
         "requests": requests_section(metrics, [w]),
         "technique": observed.programs[w].name,
-        "tokens": {"input": int(counters[S.INPUT]), "output": int(counters[S.OUTPUT])},
+        "tokens": tokens,
+        **made,
         "passes_per_request": _per_request(observed, w),
         "stages": _stages(observed, w),
         "mean_lengths": {"input": lengths.input, "output": lengths.output},
@@ -190,7 +200,7 @@ def _per_request(observed: Observed, w: int) -> float | None:
 
 def _stages(observed: Observed, w: int) -> list[dict[str, Any]]:
     """Figures of the stages of the program that workload `w` runs; none where passes are requests."""
-    if observed.programs[w].passes_are_requests:
+    if observed.programs[w].passes_are_requests or observed.scenario.workloads[w].job is not None:
         return []
     return stage_sections(observed.programs[w], observed.metrics, _first_stage(observed, w))
 

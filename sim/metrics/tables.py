@@ -17,7 +17,8 @@ def windows_table(observed: Observed) -> Table:
     width_s is shorter for the last window. accelerator_w, it_w, site_w: mean draw [W]. utilization: busy share of
     the replicas. mean_batch: sequences that a busy replica decodes at once. queue, in_system: mean requests waiting,
     and waiting or running. decode_tokens_per_s, prefill_tokens_per_s: what replicas computed; the first token of an
-    answer comes with its prefill. preemptions: a count.
+    answer comes with its prefill. preemptions: a count. Where the fleet changes: replicas_open, replicas_powered,
+    replicas_out.
     """
     pools = range(len(observed.scenario.pools))
     parts = [_pool_windows(observed, i) for i in pools]
@@ -43,6 +44,19 @@ def _pool_windows(observed: Observed, i: int) -> Table:
         "decode_tokens_per_s": columns[:, S.DECODED] / width_s,
         "prefill_tokens_per_s": columns[:, S.PREFILLED] / width_s,
         "preemptions": np.round(columns[:, S.PREEMPTED]).astype(np.int64),
+        **_replicas(observed, i),
+    }
+
+
+def _replicas(observed: Observed, i: int) -> Table:
+    """Mean replicas that were open, powered and in an outage; none of these columns where nothing changes the fleet."""
+    if not observed.fleet:
+        return {}
+    series, width_s = observed.fleet[i], observed.span.width_s
+    return {
+        "replicas_open": series.open / width_s,
+        "replicas_powered": series.powered / width_s,
+        "replicas_out": series.out / width_s,
     }
 
 

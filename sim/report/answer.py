@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sim.report.binding import binding_lines
+from sim.report.jobs import cost_words
 from sim.report.words import NONE, dollars, percent
 from sim.units import format_power, format_usd
 
@@ -17,13 +19,13 @@ ERRORS = {"ttft": "TTFT", "tpot": "TPOT", "throughput": "throughput"}
 
 
 def answers(summary: Summary) -> Iterator[tuple[str, str]]:
-    """Lines of the answer, each with its name: targets, cost, margin, power, headroom, accuracy."""
+    """Lines of the answer, each with its name: targets, cost, margin, power, what binds, headroom, accuracy."""
     yield "targets", _targets_met(summary)
     cost = summary["cost"]
     yield (
         "cost",
-        f"{dollars(cost['usd_per_mtok_output'])} per million output tokens, {dollars(cost['usd_per_request'])} per "
-        f"request, {format_usd(cost['usd_per_hour'])} per hour",
+        f"{', '.join(cost_words(summary))}, {dollars(cost['usd_per_request'])} per request, "
+        f"{format_usd(cost['usd_per_hour'])} per hour",
     )
     if summary["revenue"] is not None:
         yield "margin", _margin(summary)
@@ -33,8 +35,7 @@ def answers(summary: Summary) -> Iterator[tuple[str, str]]:
         f"{format_power(power['it_w_mean'])} IT on average, {format_power(power['it_w_peak'])} at most, "
         f"{format_power(power['site_w_mean'])} at the meter",
     )
-    for group in summary["overload"]["groups"]:
-        yield "headroom", _headroom(summary, group)
+    yield from binding_lines(summary["binding"])
     yield "accuracy", _accuracy(summary)
 
 
@@ -52,23 +53,6 @@ def _margin(summary: Summary) -> str:
     share = summary["margin_fraction"]
     part = "" if share is None else f" ({percent(share)})"
     return f"{format_usd(summary['margin'])}{part} on {format_usd(summary['revenue'])} of revenue"
-
-
-def _headroom(summary: Summary, group: Summary) -> str:
-    several = len(summary["overload"]["groups"]) > 1
-    of = f" for {group['model']}" if several else ""
-    counted = group.get("counted", "requests")
-    if group["backlog_grows_per_s"]:
-        return f"none{of}: the backlog grows by {group['backlog_grows_per_s']:.3g} {counted}/s"
-    if group["load"] is None:
-        return f"not estimated{of} (static batching, or no arrivals over time)"
-    pools = [p for p in summary["pools"] if p["model"] == group["model"]]
-    missed = (summary["slo"]["attainment"] or 1.0) < SLO_MET
-    binds = ", ".join(dict.fromkeys(p["capacity"]["binds"] for p in pools))
-    return (
-        f"load is {percent(group['load'])} of about {group['capacity_rps']:.3g} {counted}/s{of}, where {binds} "
-        f"binds; targets {'break' if missed else 'may break'} sooner"
-    )
 
 
 def _accuracy(summary: Summary) -> str:

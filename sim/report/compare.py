@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from sim.report.binding import binds_word
 from sim.report.study_text import as_text, ratio, table
 from sim.report.words import NONE, duration, percent
 from sim.units import format_power, format_usd
@@ -39,7 +40,7 @@ def _accelerators(report: Report) -> Iterator[RenderableType | str]:
         "tok/s each",
     )
     yield table(
-        (*headers, "TTFT p99", "TPOT p99", "sure"),
+        (*headers, "TTFT p99", "TPOT p99", "sure", "binds (first)"),
         (_slo_row(r) for r in able),
         words=2,
     )
@@ -140,6 +141,7 @@ def _slo_row(r: Report) -> tuple[str, ...]:
         duration(ttft["p99"]),
         duration(tpot["p99"]),
         percent(e["probability"]),
+        binds_word(e["binding"]),
     )
 
 
@@ -175,7 +177,10 @@ def _scenarios(report: Report) -> Iterator[RenderableType | str]:
     yield ""
     yield table(
         ("mean", *(r["name"] for r in rows)),
-        ((text, *(_figure(r["figures"][key]) for r in rows)) for key, text in _FIGURES.items()),
+        (
+            *((text, *(_figure(r["figures"][key]) for r in rows)) for key, text in _FIGURES.items()),
+            ("binds (first), seed 1", *(binds_word(r["binding"]) for r in rows)),
+        ),
     )
     yield ""
     yield f"Ratio to {report['base']} (95 % interval)"

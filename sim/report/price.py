@@ -55,7 +55,7 @@ def _row(words: str, old: float | None, new: float | None) -> tuple[str, str, st
 
 
 def _sources(cost: Money) -> Iterator[str]:
-    what = "a server costs" if cost["basis"] == "own" else "an accelerator rents per hour for"
     for pool, each in cost["prices"].items():
+        what = "a server costs" if "server_usd" in each else "an accelerator rents per hour for"
         usd = each.get("server_usd", each.get("accelerator_usd_per_hour"))
         yield f"In {pool} {what} {dollars(usd)} ({each['source']})."

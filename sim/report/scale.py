@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from sim.report.binding import binds_word
 from sim.report.study_text import as_text, table
 from sim.report.words import NONE, counted, duration, percent
 from sim.units import format_power
@@ -34,7 +35,7 @@ def _scale(report: Report) -> Iterator[RenderableType | str]:
     yield f"{report['scenario']}: fleets planned anew at each size for the busiest hour, then run for a day"
     yield ""
     headers = ("users", "accelerators", "spare", "cells", "busy", "batch", "met", "TTFT p99", "site power")
-    yield table((*headers, "Wh/req"), (_fleet_row(r) for r in report["rows"]))
+    yield table((*headers, "Wh/req", "binds (first)"), (_fleet_row(r) for r in report["rows"]))
     yield ""
     yield "US cents per request"
     names = (
@@ -70,6 +71,7 @@ def _fleet_row(r: Report) -> tuple[str, ...]:
         duration(r["ttft_p99_s"]),
         format_power(p["site_w_mean"]),
         f"{p['wh_per_request']:.3g}",
+        binds_word(r["binding"]),
     )
 
 

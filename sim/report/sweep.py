@@ -25,6 +25,8 @@ HEADLINES = {
 }
 """Metrics that text shows; the files hold all."""
 LISTED = 10
+BINDS = "binding.binds."
+"""Before the name of a resource: metrics that are 1 in runs where it binds, else 0."""
 
 
 def render(summary: Summary) -> str:
@@ -63,10 +65,19 @@ def _lines(summary: Summary) -> Iterator[str]:
         if setting["setting"]:
             yield ", ".join(f"{k} = {v}" for k, v in setting["setting"].items())
         yield bands(setting["metrics"])
+        yield from _binds(setting["metrics"])
         yield from _probabilities(setting["probability"])
         yield from _sensitivity(setting["sensitivity"])
         yield from _tornado(setting["tornado"])
     yield from _failures(summary)
+
+
+def _binds(metrics: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """In what share of the runs each resource binds, the most frequent first."""
+    shares = {n.removeprefix(BINDS): m["mean"] for n, m in metrics.items() if n.startswith(BINDS)}
+    often = sorted(((share, name) for name, share in shares.items() if share), reverse=True)
+    if often:
+        yield "binds: " + ", ".join(f"{name} in {percent(share)} of runs" for share, name in often)
 
 
 def _probabilities(found: Summary) -> Iterator[str]:

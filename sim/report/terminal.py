@@ -10,6 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.report.answer import ERRORS, Summary, answers
+from sim.report.fleet import fleet_lines
+from sim.report.jobs import HEADERS as JOB_HEADERS
+from sim.report.jobs import job_rows, makes_jobs
 from sim.report.passes import HEADERS as PASS_HEADERS
 from sim.report.passes import adapter_lines, governor_lines, pass_rows, session_lines
 from sim.report.plans import HEADERS, plan_lines, plan_rows
@@ -25,7 +28,7 @@ _LATENCIES = {
     "queue_s": "in queue",
 }
 _STATISTICS = ("mean", "p50", "p90", "p99")
-_BASIS = {"own": "owned hardware", "rent": "rented accelerators"}
+_BASIS = {"own": "owned hardware", "rent": "rented accelerators", "mixed": "owned and rented"}
 _OPTIONAL = {
     "installation_depreciation": "installation",
     "spares_depreciation": "spares",
@@ -52,10 +55,12 @@ def render(summary: Summary) -> RenderableType:
     return Group(
         *_answer(summary),
         *_section("Latency", [_latency(summary)]),
+        *_jobs(summary),
         *_passes(summary),
         *_named_section("Sessions", session_lines(summary)),
         *_named_section("Adapters", adapter_lines(summary)),
         *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
+        *_changes(summary),
         *_section("How well the step cost is known (median error to expect)", [_knowledge(summary)]),
         *_section("Energy", [_energy(summary)]),
         *_site(summary),
@@ -119,11 +124,12 @@ def _latency(summary: Summary) -> Table:
     table = _table("workload", "", *_STATISTICS, "target", "met by", words=2)
     for workload in summary["workloads"]:
         slo = workload["slo"]
-        for key, label in _LATENCIES.items():
+        made = "denoising_steps" in workload  # an image has no first token before it is done
+        for key, label in list(_LATENCIES.items())[2 if made else 0 :]:
             target, latency = slo["targets"].get(key), workload["latency"][key]
             shares = {"ttft_s": slo["ttft_share"], "tpot_s": slo["tpot_share"]}
             table.add_row(
-                workload["name"] if key == "ttft_s" else "",
+                workload["name"] if key == ("e2e_s" if made else "ttft_s") else "",
                 label,
                 *(duration(latency[s]) for s in _STATISTICS),
                 duration(target),
@@ -154,7 +160,9 @@ def _memory(summary: Summary) -> Table:
         parts = ("weights_bytes", "kv_bytes", "activation_bytes", "reserve_bytes", "total_bytes")
         table.add_row(
             pool["name"],
-            f"{kv['capacity_tokens']:,} tokens: {kv['limited_batch']:,.0f} sequences "
+            NONE
+            if makes_jobs(summary, pool["model"])
+            else f"{kv['capacity_tokens']:,} tokens: {kv['limited_batch']:,.0f} sequences "
             f"of {kv['mean_context_tokens']:,.0f}",
             *(f"{memory[part] / 1e9:.1f}" for part in parts),
         )
@@ -199,6 +207,21 @@ def _site(summary: Summary) -> Iterator[RenderableType]:
     lines = list(site_lines(summary))
     if lines:
         yield from _section("Site", [_named(lines)])
+
+
+def _changes(summary: Summary) -> Iterator[RenderableType]:
+    lines = list(fleet_lines(summary))
+    if lines:
+        yield from _section("Fleet over time", [_named(lines)])
+
+
+def _jobs(summary: Summary) -> Iterator[RenderableType]:
+    rows = list(job_rows(summary))
+    if rows:
+        table = _table(*JOB_HEADERS, words=3)
+        for row in rows:
+            table.add_row(*row)
+        yield from _section("Images and videos (energy and cost of one, at the meter)", [table])
 
 
 def _passes(summary: Summary) -> Iterator[RenderableType]:
@@ -273,11 +296,13 @@ def _assumptions(summary: Summary) -> Iterator[str]:
 
 def _price_assumptions(cost: Summary) -> Iterator[str]:
     for pool, price in cost["prices"].items():
-        what = "a server costs" if cost["basis"] == "own" else "an accelerator rents per hour for"
+        what = "a server costs" if "server_usd" in price else "an accelerator rents per hour for"
         usd = price.get("server_usd", price.get("accelerator_usd_per_hour"))
-        yield f"In {pool} {what} {format_usd(usd)} ({price['source']})."
+        paid = f", {price['purchase']}" if "purchase" in price else ""
+        paid += ", paid while it is on" if price.get("while_powered") else ""
+        yield f"In {pool} {what} {format_usd(usd)} ({price['source']}{paid})."
     terms = cost["terms"]
-    if cost["basis"] == "own":
+    if cost["basis"] != "rent":
         hardware_usd = cost["capex_usd"] - cost["building_usd"]
         yield (
             f"Hardware of {format_usd(hardware_usd)} is written off {_schedule(terms)}, at "

@@ -4,54 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
-from sim.scenario.fields import Count, Number, Positive, Refusal, Seconds, Table, is_number
-from sim.scenario.names import shape_name
-from sim.scenario.show import show
+from sim.scenario.fields import Count, Number, Positive, Seconds, Table
+from sim.scenario.rate import SHAPE_HELP, Modulated, Shape
 from sim.scenario.trace_file import FORMAT_HELP, TraceFormat, TracePath
 
-HOURS = (24, 168)
-
-
-def _shape(value: object) -> str | tuple[float, ...]:
-    """A catalog name, or relative rates by hour of the day or of the week."""
-    if isinstance(value, str):
-        return shape_name(value)
-    if not isinstance(value, list | tuple):
-        raise Refusal(
-            f"must be the name of a shape, or a list of 24 or 168 relative rates; given {show(value)}"
-        )
-    rates = tuple(value)
-    for rate in rates:
-        if not is_number(rate) or rate < 0:
-            raise Refusal(f"relative rates must be numbers from 0 up; given {show(rate)}")
-    if len(rates) not in HOURS:
-        raise Refusal(f"needs 24 relative rates (hours of a day) or 168 (of a week); given {len(rates)}")
-    if sum(rates) <= 0:
-        raise Refusal("at least one relative rate must be above 0; all are 0")
-    return tuple(float(r) for r in rates)
-
-
-Shape = Annotated[
-    str | tuple[float, ...],
-    BeforeValidator(_shape),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "number", "minimum": 0}}]}
+RatePerS = Annotated[
+    Positive,
+    Field(
+        description="Mean rate of arrivals [requests/s], before growth, ramp and surges.",
+        examples=[40],
     ),
 ]
 
-RatePerS = Annotated[Positive, Field(description="Mean rate of arrivals [requests/s].", examples=[40])]
 
-
-class PoissonArrivals(Table):
+class PoissonArrivals(Modulated):
     """Independent arrivals: exponential gaps."""
 
     process: Literal["poisson"]
     rate_per_s: RatePerS
 
 
-class GammaArrivals(Table):
+class GammaArrivals(Modulated):
     """Gamma-distributed gaps: burstier than Poisson where cv > 1, steadier where cv < 1."""
 
     process: Literal["gamma"]
@@ -63,7 +38,7 @@ class GammaArrivals(Table):
     )
 
 
-class WeibullArrivals(Table):
+class WeibullArrivals(Modulated):
     """Weibull-distributed gaps: burstier than Poisson where cv > 1, steadier where cv < 1."""
 
     process: Literal["weibull"]
@@ -75,7 +50,7 @@ class WeibullArrivals(Table):
     )
 
 
-class DeterministicArrivals(Table):
+class DeterministicArrivals(Modulated):
     """Equal gaps."""
 
     process: Literal["deterministic"]
@@ -100,7 +75,7 @@ class ClosedArrivals(Table):
     )
 
 
-class UserArrivals(Table):
+class UserArrivals(Modulated):
     """Requests of a population of users, as a Poisson process whose rate follows the hour."""
 
     process: Literal["users"]
@@ -108,15 +83,7 @@ class UserArrivals(Table):
     requests_per_user_per_day: Positive = Field(
         description="Mean requests that one user sends in a day [1/day].", examples=[3.7]
     )
-    shape: Shape = Field(
-        default="flat",
-        description="Relative rate by hour: a shape of the catalog, or a list of 24 (day) or 168 (week) "
-        "numbers, of which only the proportions count.",
-        examples=["flat"],
-    )
-    start_hour: Number = Field(
-        default=0.0, ge=0, lt=168, description="Hour of the shape at which the run begins [h]."
-    )
+    shape: Shape | None = Field(default="flat", description=SHAPE_HELP, examples=["flat"])
 
 
 class TraceArrivals(Table):

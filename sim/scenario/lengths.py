@@ -6,9 +6,18 @@ import itertools
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from sim.scenario.fields import NotNegative, Positive, Refusal, Table, Whole, is_number
+from sim.scenario.names import length_table_name
 from sim.scenario.show import show
 from sim.scenario.trace_file import FORMAT_HELP, TraceFormat, TracePath
 
@@ -171,12 +180,72 @@ class TraceLengths(Table):
     format: TraceFormat = Field(default="auto", description=FORMAT_HELP)
 
 
-LengthTables = FixedLengths | UniformLengths | LognormalLengths | QuantileLengths | TraceLengths
-
-
 def lengths_form(value: object) -> str:
     """Tag of a value of `lengths`: "name" for text, else its `kind`."""
     if isinstance(value, str):
         return "name"
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     return kind if isinstance(kind, str) else "no kind"
+
+
+PartLengths = Annotated[
+    Annotated[str, AfterValidator(length_table_name), Tag("name")]
+    | Annotated[FixedLengths, Tag("fixed")]
+    | Annotated[UniformLengths, Tag("uniform")]
+    | Annotated[LognormalLengths, Tag("lognormal")]
+    | Annotated[QuantileLengths, Tag("quantiles")],
+    Discriminator(lengths_form),
+]
+
+
+class MixPart(Table):
+    """One class of clients: how large it is, and its lengths."""
+
+    share: Positive | None = Field(
+        default=None,
+        description="Its part of the requests [1], of which only the proportions count; not with `zipf`.",
+        examples=[0.6],
+    )
+    lengths: PartLengths = Field(
+        description="Its lengths: a name of the workload catalog, or a table with a `kind`.",
+        examples=["azure-2023-code"],
+    )
+
+
+class MixLengths(Table):
+    """Requests of several classes of clients: a request's class is drawn, then both its lengths from that class."""
+
+    kind: Literal["mix"]
+    parts: tuple[MixPart, ...] = Field(
+        description="The classes, largest first where `zipf` gives their shares.",
+        examples=[
+            [{"share": 3, "lengths": "azure-2023-conversation"}, {"share": 1, "lengths": "azure-2023-code"}]
+        ],
+    )
+    zipf: NotNegative | None = Field(
+        default=None,
+        description="Exponent s of Zipf's law [1]: the k-th class has a share in proportion to k^-s; without shares.",
+        examples=[1.0],
+    )
+
+    @model_validator(mode="after")
+    def _one_way_of_sharing(self) -> MixLengths:
+        if not self.parts:
+            raise Refusal("needs at least one part")
+        given = [part.share is not None for part in self.parts]
+        if self.zipf is not None and any(given):
+            raise Refusal("gives both zipf and shares", "leave out one of them")
+        if self.zipf is None and not all(given):
+            raise Refusal("needs the share of every part", "or zipf, such as zipf = 1.0")
+        return self
+
+    def shares(self) -> tuple[float, ...]:
+        """Of the parts, in their order; they sum to 1."""
+        raw = [
+            (k + 1.0) ** -self.zipf if self.zipf is not None else float(part.share or 0.0)
+            for k, part in enumerate(self.parts)
+        ]
+        return tuple(x / math.fsum(raw) for x in raw)
+
+
+LengthTables = FixedLengths | UniformLengths | LognormalLengths | QuantileLengths | TraceLengths | MixLengths

@@ -207,6 +207,12 @@ class Cost(Table):
     rent_discount: Fraction = Field(
         default=0.0, description="Negotiated discount on the catalog's rent [1].", examples=[0.3]
     )
+    spot_discount: Fraction = Field(
+        default=0.5,
+        description="What spot capacity costs less than on demand [1]. Default 0.5: AWS's H100 in March 2026; RunPod's "
+        "were 0.52 in June 2025 and 0.7 in March 2026 (deploybase.ai, press). Spot prices move by the hour.",
+        examples=[0.5],
+    )
     training_usd: Dollars = Field(
         default=0.0,
         description="What training the served model cost [$], to be earned back over its commercial life. Default "

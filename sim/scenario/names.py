@@ -26,9 +26,15 @@ def accelerator_name(name: str) -> str:
 
 
 def model_name(name: str) -> str:
-    """The catalog's name of a model; raises Refusal where there is none."""
-    from sim.catalog.models import model
+    """The catalog's name of a model of text, images or videos; raises Refusal where there is none."""
+    from sim.catalog.models import model, resolve_model
 
+    if resolve_model(name) is None:
+        from sim.catalog.diffusion import resolve_diffusion_model
+
+        found = resolve_diffusion_model(name)
+        if found is not None:
+            return found.name
     return _looked_up(lambda: model(name).name)
 
 

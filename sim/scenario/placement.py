@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.scenario.fields import Refusal
+from sim.scenario.job import makes_jobs
 
 if TYPE_CHECKING:
     from sim.catalog.types import Accelerator, Model
@@ -29,7 +30,7 @@ def default_precision(accelerator: str | None, model: str | None) -> str:
     """The published checkpoint's format where the accelerator runs it, else bf16 or fp16."""
     if accelerator is None or model is None:
         return "bf16"
-    native = _model(model).native_precision
+    native = "bf16" if makes_jobs(model) else _model(model).native_precision
     return native if native in runnable(_accelerator(accelerator)) else default_16_bit(accelerator)
 
 
@@ -76,7 +77,7 @@ def storable_cache(precision: str, accelerator: str | None) -> str:
 
 def check_tensor_parallel(size: int, accelerator: str | None, model: str | None) -> None:
     """Raises Refusal where `size` does not divide the heads, or reaches too far over the network."""
-    if model is not None:
+    if model is not None and not makes_jobs(model):
         _check_heads(size, _model(model))
     if accelerator is not None:
         domain = _accelerator(accelerator).domain_size
@@ -108,13 +109,13 @@ def _cuts_heads(size: int, model: Model) -> bool:
 
 def check_pipeline_parallel(stages: int, model: str | None) -> None:
     """Raises Refusal where there are more stages than layers."""
-    if model is not None and stages > _model(model).layers:
+    if model is not None and not makes_jobs(model) and stages > _model(model).layers:
         raise Refusal(f"{stages} is more than the {_model(model).layers} layers of {model}")
 
 
 def check_expert_parallel(groups: int, accelerators: int, model: str | None) -> None:
     """Raises Refusal where routed experts cannot be divided into `groups` over a stage's `accelerators`."""
-    if groups == 1 or model is None:
+    if groups == 1 or model is None or makes_jobs(model):
         return
     experts = _model(model).moe
     if experts is None:

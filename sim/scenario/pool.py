@@ -8,7 +8,9 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sim.scenario import placement
 from sim.scenario.adapters import Adapters
-from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table, Watts
+from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table, Usd, Watts
+from sim.scenario.fleet import SERVERS_PER_RACK, Failures, Maintenance, Scaler, Spot, StartUp
+from sim.scenario.job import job_scheduler
 from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
 from sim.scenario.show import show
 from sim.scenario.spare import Spare
@@ -114,7 +116,8 @@ class Pool(Table):
         description="Accelerator: a name or alias of the accelerator catalog.", examples=["H100-SXM-80GB"]
     )
     model: ModelName = Field(
-        description="Model that the replicas serve: a name or alias of the model catalog.",
+        description="Model that the replicas serve: a name or alias of the catalogs of models (of images and videos: "
+        "`simulate catalog diffusion`).",
         examples=["Llama-3.1-70B"],
     )
     precision: Precision = Field(
@@ -132,7 +135,10 @@ class Pool(Table):
         examples=["fp16"],
     )
     tensor_parallel: Count = Field(
-        default=1, description="Accelerators that share each layer (and each attention copy).", examples=[4]
+        default=1,
+        description="Accelerators that share each layer (and each attention copy); of images and videos, each "
+        "sequence of latent tokens.",
+        examples=[4],
     )
     pipeline_parallel: Count = Field(default=1, description="Stages that the layers are divided into.")
     attention_data_parallel: Count = Field(
@@ -192,16 +198,74 @@ class Pool(Table):
         examples=[{"kind": "chunked-prefill", "max_batch": 256, "token_budget": 2048}],
     )
 
+    purchase: Literal["own", "reserved", "on-demand", "spot"] | None = Field(
+        default=None,
+        description="How the pool's accelerators are had. own: bought, paid for all the time. reserved: rented at a "
+        "commitment (cost.rent_term, else one year), paid for all the time. on-demand, spot: rented, paid for while "
+        "they are on. Default: as cost.basis says.",
+        examples=["on-demand"],
+    )
+    usd_per_accelerator_hour: Usd | None = Field(
+        default=None,
+        gt=0,
+        description="Rent of one of the pool's accelerators, for a purchase other than own [$/h]. Default: the "
+        "catalog's on demand; reserved times the ratio of vendors that list both, spot less cost.spot_discount.",
+        examples=[2.35],
+    )
     spare: Spare | None = Field(
         default=None,
         description="Servers that stand by without a model; they draw power and cost money, and serve nothing.",
         examples=[{"servers": 2, "state": "idle"}],
+    )
+    startup: StartUp | None = Field(
+        default=None,
+        description="How long a replica takes to start where one starts in the run; without it, the defaults.",
+        examples=[{"node": "3 min", "image": "1 min", "warmup": "60 s"}],
+    )
+    scaler: Scaler | None = Field(
+        default=None,
+        description="What switches replicas on and off as demand changes; without it, all are on.",
+        examples=[{"policy": "utilization", "min_replicas": 2}],
+    )
+    failures: Failures | None = Field(
+        default=None,
+        description="Random failures and repairs; {} for the rates of the sources. Without it, nothing fails.",
+        examples=[{"accelerator_mtbf": "50000 h"}],
+    )
+    maintenance: Maintenance | None = Field(
+        default=None,
+        description="Rolling maintenance, server by server.",
+        examples=[{"every": "7 d", "lasts": "30 min"}],
+    )
+    spot: Spot | None = Field(
+        default=None,
+        description="That the capacity may be reclaimed by its owner.",
+        examples=[{"reclaims_per_hour": 0.01}],
+    )
+    servers_per_rack: Count | None = Field(
+        default=None,
+        description=f"Servers that a rack holds, which fail together [1]. Default {SERVERS_PER_RACK}.",
+        examples=[4],
     )
 
     @property
     def accelerators_per_replica(self) -> int:
         """Accelerators of one replica."""
         return self.tensor_parallel * self.pipeline_parallel * self.attention_data_parallel
+
+    @field_validator("usd_per_accelerator_hour")
+    @classmethod
+    def _is_rented(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("purchase") in (None, "own"):
+            raise Refusal(
+                "is the rent of a pool that is rented", 'give purchase = "on-demand", "reserved" or "spot"'
+            )
+        return value
+
+    @field_validator("scheduler", mode="before")
+    @classmethod
+    def _scheduler_of_jobs(cls, value: object, info: ValidationInfo) -> object:
+        return job_scheduler(value, info.data.get("model"), Scheduler())
 
     @field_validator("precision", mode="before")
     @classmethod

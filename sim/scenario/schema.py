@@ -13,10 +13,14 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 from sim.errors import Fault, ScenarioError, did_you_mean
 from sim.scenario.crosscheck import Outline, cross_faults
 from sim.scenario.fields import Count, Name, Positive, Refusal, Seconds, Table, Whole, read_duration
+from sim.scenario.fleet import Event
+from sim.scenario.fleet_check import fleet_faults
 from sim.scenario.governor import Governor
+from sim.scenario.job import job_faults, makes_jobs
 from sim.scenario.mitigation import NONE, completed
 from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
+from sim.scenario.rate import begun_at
 from sim.scenario.revenue import Revenue
 from sim.scenario.site import Site
 from sim.scenario.technique import Technique
@@ -125,6 +129,9 @@ class Scenario(Table):
     training: tuple[Training, ...] = Field(
         default=(), description="Training runs that share the site: any number of [[training]]."
     )
+    events: tuple[Event, ...] | None = Field(
+        default=None, alias="event", description="Outages at given times: any number of [[event]]."
+    )
     governor: Governor | None = Field(
         default=None,
         description="What keeps the site under site.power_limit while it runs; without it the limit is only reported.",
@@ -185,13 +192,21 @@ class Scenario(Table):
         return named
 
     @model_validator(mode="after")
+    def _begin_with_the_site(self) -> Scenario:
+        """Shapes begin at the hour at which the run does."""
+        begun = [begun_at(w.arrivals, self.site.start) for w in self.workloads]
+        if all(a is w.arrivals for a, w in zip(begun, self.workloads, strict=True)):
+            return self
+        pairs = zip(self.workloads, begun, strict=True)
+        workloads = tuple(w.model_copy(update={"arrivals": a}) for w, a in pairs)
+        return self.model_copy(update={"workloads": workloads})
+
+    @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
-        faults = [
-            *cross_faults(Outline.of_scenario(self)),
-            *self._governor_faults(),
-            *self._session_faults(),
-            *self._adapter_faults(),
-        ]
+        faults = [*cross_faults(Outline.of_scenario(self)), *self._governor_faults()]
+        faults += [*self._session_faults(), *self._adapter_faults()]
+        faults += job_faults(self.workloads, self.pools)
+        faults += fleet_faults(self.pools, self.events or (), self.cells)
         if faults:
             raise ScenarioError(faults)
         return self
@@ -206,6 +221,8 @@ class Scenario(Table):
             if technique != NONE:
                 text = f'the turns of a session are single passes, but mitigation is "{technique}"'
                 faults.append(Fault(path, text, "leave out session or mitigation"))
+            if workload.job is not None:
+                faults.append(Fault(path, "images and videos are made one by one", "leave it out"))
             if workload.lengths == FROM_TRACE:
                 text = "every turn draws an answer's length, but the lengths are those recorded with the arrivals"
                 hint = 'for lengths drawn from the file: lengths = { kind = "trace", path = "..." }'
@@ -217,6 +234,9 @@ class Scenario(Table):
         first: dict[str, int] = {}
         faults = []
         for i, pool in enumerate(self.pools):
+            if pool.adapters is not None and makes_jobs(pool.model):
+                text = f"{pool.model} makes images or videos: what adapters cost there is not known"
+                faults.append(Fault(f"pool[{i}].adapters", text, "leave it out"))
             j = first.setdefault(pool.model, i)
             both = [(a.count, a.zipf) if a else None for a in (self.pools[j].adapters, pool.adapters)]
             if both[0] != both[1]:

@@ -72,7 +72,7 @@ class Site(Table):
         default=DEFAULT_START,
         description="Local date and time at which the run begins, for tariffs, carbon and weather by hour; clocks "
         "are not put forward in summer. Default: a Monday in winter. Arrival shapes by hour of the day or week "
-        "begin with the run, whatever its start.",
+        "begin at its hour too, unless a workload gives start_hour.",
         examples=["2026-07-01T00:00"],
     )
     power_limit_w: Watts | None = Field(

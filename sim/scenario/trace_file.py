@@ -10,12 +10,16 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from sim.errors import did_you_mean
 from sim.scenario.fields import Refusal
 
-TraceFormat = Literal["auto", "azure", "mooncake", "burstgpt", "csv"]
+TraceFormat = Literal[
+    "auto", "azure", "burstgpt", "mooncake", "bailian", "vidur", "splitwise", "servegen", "csv"
+]
 
 FORMAT_HELP = (
-    "Layout of the file: azure (CSV: TIMESTAMP, ContextTokens, GeneratedTokens), mooncake (JSON lines: "
-    "timestamp in ms, input_length, output_length, hash_ids), burstgpt (CSV: Timestamp, Request tokens, "
-    "Response tokens), csv (arrival_s, input_tokens, output_tokens); auto looks at the first line."
+    "Layout of the file. CSV: azure (TIMESTAMP, ContextTokens, GeneratedTokens), burstgpt (Timestamp, Request tokens, "
+    "Response tokens), vidur (arrived_at, num_prefill_tokens, num_decode_tokens), splitwise (arrival_timestamp, "
+    "prompt_size, token_size), servegen (timestamp, input_tokens, output_tokens), csv (arrival_s, input_tokens, "
+    "output_tokens). JSON lines: mooncake (timestamp in ms, input_length, output_length, hash_ids), bailian (the same "
+    "with chat_id and timestamp in s). auto looks at the names of the columns."
 )
 
 

@@ -8,9 +8,11 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from sim.scenario.arrivals import Arrivals, TraceArrivals
 from sim.scenario.fields import UNSET, Refusal, Seconds, Table
+from sim.scenario.job import Job, completed_job, job_lengths, makes_jobs
 from sim.scenario.lengths import (
     FixedLengths,
     LognormalLengths,
+    MixLengths,
     QuantileLengths,
     TraceLengths,
     UniformLengths,
@@ -29,7 +31,8 @@ Lengths = Annotated[
     | Annotated[UniformLengths, Tag("uniform")]
     | Annotated[LognormalLengths, Tag("lognormal")]
     | Annotated[QuantileLengths, Tag("quantiles")]
-    | Annotated[TraceLengths, Tag("trace")],
+    | Annotated[TraceLengths, Tag("trace")]
+    | Annotated[MixLengths, Tag("mix")],
     Discriminator(lengths_form),
 ]
 
@@ -70,11 +73,16 @@ class Workload(Table):
         description="How requests arrive, by `process`.",
         examples=[{"process": "poisson", "rate_per_s": 40}],
     )
+    job: Job | None = Field(
+        default=None,
+        description="What each request makes, where the model makes images or videos; what is left out is the "
+        "publisher's choice. Its latency is that of the whole image: there is no first token before the last step.",
+    )
     lengths: Lengths = Field(
         default=UNSET,
         description='Prompt and generated tokens of a request: a name of the workload catalog; "trace", the '
         "lengths recorded with the arrivals (default where arrivals come from a trace, only possible there); "
-        "or a table with a `kind`. Required unless arrivals come from a trace.",
+        "or a table with a `kind`. Required unless arrivals come from a trace or the requests are jobs.",
         examples=["azure-2023-conversation", {"kind": "fixed", "input": 1024, "output": 256}],
     )
     mitigation: AnyMitigation = Field(
@@ -104,9 +112,16 @@ class Workload(Table):
         examples=[{"ttft": "1 s", "tpot": "50 ms"}],
     )
 
+    @field_validator("job", mode="before")
+    @classmethod
+    def _complete_job(cls, value: object, info: ValidationInfo) -> object:
+        return completed_job(value, info.data.get("model"))
+
     @field_validator("lengths", mode="before")
     @classmethod
     def _lengths_of_arrivals(cls, value: object, info: ValidationInfo) -> object:
+        if makes_jobs(info.data.get("model")):
+            return job_lengths(value, info.data.get("job"), info.data.get("model"))
         arrivals = info.data.get("arrivals")
         if value is None and (arrivals is None or isinstance(arrivals, TraceArrivals)):
             return FROM_TRACE

@@ -17,10 +17,12 @@ import numpy as np
 
 from sim.cost.calibration import Catalog, default_catalog, prior_catalog
 from sim.cost.coefficients import coefficients, stack_chain
+from sim.cost.diffusion_coefficients import job_tables_in_force
 from sim.errors import Fault, UserError, did_you_mean
 from sim.study.crossval import HeldOut, cross_validate
 from sim.study.fit import Fit, Problem, fit
 from sim.study.held_out import expected_errors
+from sim.study.jobs_fit import LeftOut, batches, cross_validate_jobs, fit_jobs, job_tables
 from sim.study.observe import Observation, Pool, observations, thinned
 from sim.study.power_fit import PowerFit, fit_power, power_tables
 from sim.study.setup import Reading, with_stack
@@ -76,8 +78,35 @@ def calibrate(
     tables = found.tables
     if cross:
         tables = {**tables, "expected_error": expected_errors(found.held_out)}
+    if readings.jobs:
+        tables = {**tables, "diffusion": _diffusion(readings, cross, progress)[0]}
     catalog = prior_catalog().overlaid(tables)
     return {**_summary(readings, catalog, date, paths), **tables}, found
+
+
+def calibrate_jobs(
+    paths: Sequence[str | Path], *, date: str, cross: bool = False, progress: Progress = lambda _: None
+) -> tuple[dict[str, Any], list[LeftOut]]:
+    """Fit image and video generation alone; returns the tables of the calibration file, and what was predicted
+    without its model and without its generation (if asked for: `cross`).
+
+    Raises UserError for files that are not of the schema, or without a batch that can be fitted to.
+    """
+    readings = read_files(paths)
+    only = Readings((), (), readings.jobs)
+    table, left_out = _diffusion(only, cross, progress)
+    catalog = default_catalog().overlaid({"diffusion": table})
+    return {**_summary(only, catalog, date, paths), "diffusion": table}, left_out
+
+
+def _diffusion(readings: Readings, cross: bool, progress: Progress) -> tuple[dict[str, Any], list[LeftOut]]:
+    seen = batches(readings.jobs)
+    if not seen:
+        raise UserError("no row of the files is of an image or video that can be fitted to")
+    found = fit_jobs(seen)
+    progress(f"images and videos: {len(seen)} batches fitted")
+    left_out = cross_validate_jobs(seen, found, progress) if cross else []
+    return job_tables(found, left_out, seen, job_tables_in_force()), left_out
 
 
 def fit_all(

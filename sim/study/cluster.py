@@ -17,6 +17,14 @@ AHEAD = 2
 """Batches per worker that are under way: one runs, one waits, so that no worker idles for want of the client."""
 CONNECT_S = 30
 """Longest wait for a scheduler, and for its first worker [s]."""
+QUIET = {
+    "distributed.worker.profile.enabled": False,  # default: looks at every thread 100 times a second
+    "distributed.admin.tick.interval": "1s",  # default: wakes every event loop 50 times a second
+    "distributed.admin.tick.cycle": "10s",
+    "distributed.admin.system-monitor.interval": "5s",
+}
+"""Dask's watching of itself, cut down on workers that are started here: each look takes the interpreter's lock from
+the run, and the core from another worker. docs/cluster.md gives the same for workers that others start."""
 NEEDED = "pip install 'datacenter-sim[cluster]'"
 
 
@@ -30,17 +38,19 @@ class Dask:
         if find_spec("distributed") is None:
             option = "--cluster" if address else "--workers"
             raise UserError(Fault(option, "needs Dask, which is not installed", NEEDED))
+        import dask.config
         import distributed
 
         self._cluster: Any = None
         if address is None:
-            self._cluster = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=":0",
-                memory_limit=0,
-            )
+            with dask.config.set(QUIET):
+                self._cluster = distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=":0",
+                    memory_limit=0,
+                )
         try:
             self._client = distributed.Client(
                 self._cluster or address, timeout=CONNECT_S, set_as_default=False

@@ -209,6 +209,7 @@ def _row(found: Generation, base: Sized, equal: Mapping[str, Any]) -> dict[str, 
         "latency": {k: _latency(sized, k) for k in LATENCIES},
         "attainment": [v.attainment for v in sized.verdicts],
         "probability": sized.probability,
+        "binding": sized.summary["binding"],
     }
     row["ratio_to_base"] = {
         key: paired_ratio([e[key] for e in each], [t[key] for t in theirs]).as_dict()

@@ -20,18 +20,19 @@ def compare_scenarios(
     """Each scenario's figures over `replications` runs, and their ratios to the first scenario's, run by run.
 
     All scenarios run with the same seeds, derived from the first's, so that where their workloads are alike they
-    see the same requests.  names: what to call them.
+    see the same requests.  names: what to call them.  `binding` is of the first run.
     """
     begun_s = time.perf_counter()
     seeds = fresh_seeds(scenarios[0].seed, replications)
     jobs = [(s, seed) for s in scenarios for seed in seeds]
 
-    def figures_of(job: tuple[Scenario, int]) -> dict[str, float | None]:
-        made = job[0].model_copy(update={"seed": job[1]})
-        return figures(run(made, threads=1).summary)
+    def figures_of(job: tuple[Scenario, int]) -> tuple[dict[str, float | None], dict[str, Any]]:
+        summary = run(job[0].model_copy(update={"seed": job[1]}), threads=1).summary
+        return figures(summary), summary["binding"]
 
     done = side_by_side(figures_of, jobs)
-    parts = [done[i * replications : (i + 1) * replications] for i in range(len(scenarios))]
+    each = [done[i * replications : (i + 1) * replications] for i in range(len(scenarios))]
+    parts = [[found for found, _ in part] for part in each]
     rows = [
         {
             "name": name,
@@ -42,8 +43,9 @@ def compare_scenarios(
                 for key in part[0]
                 if _positive(part, key) and _positive(parts[0], key)
             },
+            "binding": runs[0][1],
         }
-        for name, scenario, part in zip(names, scenarios, parts, strict=True)
+        for name, scenario, part, runs in zip(names, scenarios, parts, each, strict=True)
     ]
     return {
         "base": names[0],

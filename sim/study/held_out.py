@@ -29,7 +29,7 @@ def metric_kind(metric: str) -> str:
         return "ttft"
     if metric.startswith(("tpot", "itl")):
         return "tpot"
-    if "tokens_per_s" in metric or metric == "requests_per_s":
+    if "tokens_per_s" in metric or metric == "requests_per_s" or metric.startswith("throughput"):
         return "throughput"
     return "energy" if "joules" in metric or metric.startswith("power") else "latency"
 

@@ -14,12 +14,12 @@ from sim.catalog.models import model
 from sim.catalog.types import Accelerator, Model
 from sim.errors import Fault, ScenarioError, UserError
 from sim.metrics.moments import Moments, length_moments, mixture
+from sim.metrics.sustained import Sustained, held_at_target, tightest_tpot_s
 from sim.run import step_costs
 from sim.scenario.placement import NETWORKED_TENSOR_PARALLEL, default_16_bit, runnable
 from sim.scenario.pool import Pool
 from sim.scenario.schema import Scenario
 from sim.study.sizing_demand import peak_rate_per_s
-from sim.study.sizing_guess import Sustained, held_at_target, tightest_tpot_s
 from sim.workload.demand import read_traces
 from sim.workload.trace import Trace
 

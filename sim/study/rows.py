@@ -87,11 +87,14 @@ class Case:
 
 
 def read_rows(paths: Iterable[str | Path]) -> list[Row]:
-    """All rows of the files, in order.
+    """All rows of the files, in order; results of load generators (.json) count with the rows that they hold
+    (`sim.study.imported`).
 
     Raises UserError naming the file, and the line, for a missing file or column or a value that is no number.
     """
-    return [row for path in paths for row in _read_file(Path(path))]
+    return [
+        row for path in paths for row in (_read_result(path) if _is_result(path) else _read_file(Path(path)))
+    ]
 
 
 def cases(rows: Iterable[Row]) -> list[Case]:
@@ -117,6 +120,17 @@ def parse_notes(notes: str) -> dict[str, str]:
         if hit:
             found.setdefault(hit[1], hit[2].strip())
     return found
+
+
+def _is_result(path: str | Path) -> bool:
+    return Path(path).suffix == ".json"
+
+
+def _read_result(path: str | Path) -> list[Row]:
+    from sim.study.imported import rows
+
+    found = rows(path, getattr(path, "facts", {}))
+    return [_row(Path(path), line, record) for line, record in enumerate(found, 1)]
 
 
 def _read_file(path: Path) -> list[Row]:

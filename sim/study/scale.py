@@ -199,6 +199,7 @@ def _row(
         },
         "utilization": s["utilization"],
         "mean_batch": s["pools"][0]["mean_batch"],
+        "binding": s["binding"],
         "attainment_of_day": size.rule.judge(s, ATTAINMENT).attainment,
         "ttft_p99_s": s["latency"]["ttft_s"]["p99"],
         "planned": {

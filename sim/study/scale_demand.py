@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sim.catalog.types import ClientLengths
 from sim.catalog.workloads import length_table
 from sim.errors import Fault, ScenarioError
 from sim.scenario.arrivals import UserArrivals
-from sim.scenario.lengths import FixedLengths, LognormalLengths, MeanCv, QuantileLengths, UniformLengths
+from sim.scenario.lengths import (
+    FixedLengths,
+    LognormalLengths,
+    MeanCv,
+    MixLengths,
+    QuantileLengths,
+    UniformLengths,
+)
 from sim.scenario.schema import Scenario
-from sim.study.sizing_demand import DAY_S, peak_hour, rate_per_s, scaled, with_arrivals
+from sim.study.sizing_demand import DAY_S, at_peak, rate_per_s, scaled, with_arrivals
 
 REQUESTS_PER_USER_PER_DAY = 3.7
 """Of a scenario that does not speak of users: ChatGPT, messages per weekly user and day, mid-2025 (2.6 billion a day
@@ -32,7 +40,9 @@ def by_users(scenario: Scenario) -> Scenario:
             faults.append(Fault(f"workload[{i}].arrivals.process", text, hint))
             continue
         users = w.arrivals.rate_per_s * DAY_S / REQUESTS_PER_USER_PER_DAY
+        own = w.arrivals.model_dump(by_alias=True, exclude={"process", "rate_per_s"}, exclude_none=True)
         table = {
+            **own,
             "process": "users",
             "users": users,
             "requests_per_user_per_day": REQUESTS_PER_USER_PER_DAY,
@@ -71,11 +81,7 @@ def peak_over_mean(scenario: Scenario) -> float:
 
 def at_peak_hour(scenario: Scenario) -> Scenario:
     """One hour, the busiest."""
-    change = {
-        i: w.arrivals.model_copy(update={"start_hour": peak_hour(w.arrivals, DAY_S)[0]})
-        for i, w in enumerate(scenario.workloads)
-        if isinstance(w.arrivals, UserArrivals)
-    }
+    change = {i: at_peak(w.arrivals, DAY_S) for i, w in enumerate(scenario.workloads)}
     return with_arrivals(scenario, change).model_copy(update={"duration_s": 3600.0, "warmup_s": 0.0})
 
 
@@ -102,12 +108,18 @@ def with_cached_prompts(scenario: Scenario, cached: float) -> Scenario:
 def _shorter(lengths: Any, cut: Callable[[float], float]) -> Any:
     if isinstance(lengths, str):
         table = length_table(lengths)
+        if table.clients:
+            parts = [{"share": c.share, "lengths": _client(c, cut)} for c in table.clients]
+            return MixLengths.model_validate({"kind": "mix", "parts": parts})
         return QuantileLengths(
             kind="quantiles",
             input=tuple((p, cut(t)) for p, t in zip(table.input_p, table.input_tokens, strict=True)),
             output=tuple(zip(table.output_p, table.output_tokens, strict=True)),
         )
     match lengths:
+        case MixLengths():
+            parts = (p.model_copy(update={"lengths": _shorter(p.lengths, cut)}) for p in lengths.parts)
+            return lengths.model_copy(update={"parts": tuple(parts)})
         case FixedLengths():
             return lengths.model_copy(update={"input": round(cut(lengths.input))})
         case UniformLengths():
@@ -117,3 +129,11 @@ def _shorter(lengths: Any, cut: Callable[[float], float]) -> Any:
         case LognormalLengths(input=MeanCv() as side):
             return lengths.model_copy(update={"input": side.model_copy(update={"mean": cut(side.mean)})})
     raise TypeError(type(lengths).__name__)
+
+
+def _client(client: ClientLengths, cut: Callable[[float], float]) -> QuantileLengths:
+    return QuantileLengths(
+        kind="quantiles",
+        input=tuple((p, cut(t)) for p, t in zip(client.p, client.input_tokens, strict=True)),
+        output=tuple(zip(client.p, client.output_tokens, strict=True)),
+    )

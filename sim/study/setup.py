@@ -241,7 +241,7 @@ def _protocol(case: Case, rule: Mapping[str, Any], replicas: int) -> tuple[Proto
             output_len=max(float(output_len), 1.0),
             requests=_requests(case, rule, kind, size, replicas),
             shortest=rule.get("shortest", 1.0),
-            spread=rule.get("spread", 0.0),
+            spread=rule.get("spread", first_number(case.notes.get("length_cv", "")) or 0.0),
             scheduler=rule.get("scheduler", "static" if kind == "static" else "chunked"),
             token_budget=rule.get("token_budget", 8192),
             max_batch=_max_batch(rule, kind, size, replicas),
@@ -288,6 +288,9 @@ def _size(case: Case, kind: str) -> float:
 
 
 def _requests(case: Case, rule: Mapping[str, Any], kind: str, size: float, replicas: int) -> int:
+    counted = first_number(case.notes.get("requests", ""))
+    if counted and kind in ("closed", "open", "burst"):
+        return int(counted)
     if kind == "closed":
         return max(1, round(size * rule.get("requests_per_client", 10)))
     if kind == "static":

@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sim.catalog.workloads import shape
 from sim.scenario.arrivals import (
     Arrivals,
     BurstArrivals,
@@ -18,8 +17,10 @@ from sim.scenario.arrivals import (
     UserArrivals,
 )
 from sim.scenario.lengths import TraceLengths
+from sim.scenario.rate import FLAT, Modulated, hourly
 from sim.scenario.schema import Scenario
 from sim.scenario.workload import FROM_TRACE, Workload
+from sim.workload.rate import busiest_hour, mean_rate_per_s
 
 DAY_S, HOUR_S = 86_400.0, 3600.0
 FALLBACK_TPOT_S = 0.1
@@ -76,14 +77,11 @@ def is_open(scenario: Scenario) -> bool:
 def peak_rate_per_s(workload: Workload, duration_s: float) -> float | None:
     """Mean rate [requests/s] in the busiest hour of the run; None where arrivals follow from answers or a file."""
     arrivals = workload.arrivals
-    match arrivals:
-        case UserArrivals():
-            _, factor = peak_hour(arrivals, duration_s)
-            return arrivals.users * arrivals.requests_per_user_per_day / DAY_S * factor
-        case ClosedArrivals() | BurstArrivals() | TraceArrivals():
-            return None
-        case _:
-            return arrivals.rate_per_s
+    if not isinstance(arrivals, Modulated):
+        return None
+    if arrivals.changes_once:
+        return busiest_hour(arrivals, duration_s)[1]
+    return mean_rate_per_s(arrivals) * peak_hour(arrivals, duration_s)[1]
 
 
 def rate_per_s(scenario: Scenario) -> float | None:
@@ -93,20 +91,32 @@ def rate_per_s(scenario: Scenario) -> float | None:
     return math.fsum(known) if len(known) == len(rates) else None
 
 
-def peak_hour(arrivals: UserArrivals, duration_s: float) -> tuple[float, float]:
+def peak_hour(arrivals: Modulated, duration_s: float) -> tuple[float, float]:
     """The hour of the shape [h] with the highest rate among those that the run covers, and that rate over the mean."""
-    given = arrivals.shape
-    rates = list(
-        shape(given) if isinstance(given, str) and given != "flat" else [] if given == "flat" else given
-    )
+    rates, start = hourly(arrivals.shape), arrivals.start_hour or 0.0
     if not rates:
-        return arrivals.start_hour, 1.0
-    mean = sum(map(float, rates)) / len(rates)
-    first = math.floor(arrivals.start_hour)
-    hours = min(len(rates), max(1, math.ceil(arrivals.start_hour + duration_s / HOUR_S) - first))
+        return start, 1.0
+    mean = sum(rates) / len(rates)
+    first = math.floor(start)
+    hours = min(len(rates), max(1, math.ceil(start + duration_s / HOUR_S) - first))
     covered = [(first + i) % len(rates) for i in range(hours)]
-    best = max(covered, key=lambda h: float(rates[h]))
-    return float(best), float(rates[best]) / mean
+    best = max(covered, key=lambda h: rates[h])
+    return float(best), rates[best] / mean
+
+
+def at_peak(arrivals: Arrivals, duration_s: float) -> Arrivals:
+    """The arrivals as they are in the busiest hour: those of a shape begin with it, those that grow, ramp or surge
+    come at its mean rate."""
+    if not isinstance(arrivals, Modulated):
+        return arrivals
+    if not arrivals.changes_once:
+        if not hourly(arrivals.shape):
+            return arrivals
+        return arrivals.model_copy(update={"start_hour": peak_hour(arrivals, duration_s)[0]})
+    factor = busiest_hour(arrivals, duration_s)[1] / mean_rate_per_s(arrivals)
+    steady = {"growth": None, "ramp": None, "surges": None, "start_hour": None}
+    shape = FLAT if isinstance(arrivals, UserArrivals) else None
+    return _scaled(arrivals.model_copy(update={**steady, "shape": shape}), factor)
 
 
 def shortened(scenario: Scenario, requests: int) -> Scenario:
@@ -120,24 +130,18 @@ def shortened(scenario: Scenario, requests: int) -> Scenario:
         return scenario
     settle_s = settling_s(scenario)
     counted_s = max(requests / rate, settle_s)
-    peaked = any(
-        isinstance(w.arrivals, UserArrivals) and w.arrivals.shape != "flat" for w in scenario.workloads
-    )
+    varying = [w.arrivals for w in scenario.workloads if isinstance(w.arrivals, Modulated)]
+    peaked = any(hourly(a.shape) or a.changes_once for a in varying)
     if peaked:
         counted_s = min(counted_s, HOUR_S - min(settle_s, HOUR_S / 2))
     if settle_s + counted_s >= scenario.duration_s:
         if not peaked or scenario.warmup_s:
             return scenario
         settle_s, counted_s = 0.1 * scenario.duration_s, 0.9 * scenario.duration_s
-    at_peak = with_arrivals(
-        scenario,
-        {
-            i: w.arrivals.model_copy(update={"start_hour": peak_hour(w.arrivals, scenario.duration_s)[0]})
-            for i, w in enumerate(scenario.workloads)
-            if isinstance(w.arrivals, UserArrivals)
-        },
+    busy = with_arrivals(
+        scenario, {i: at_peak(w.arrivals, scenario.duration_s) for i, w in enumerate(scenario.workloads)}
     )
-    return at_peak.model_copy(update={"duration_s": settle_s + counted_s, "warmup_s": settle_s})
+    return busy.model_copy(update={"duration_s": settle_s + counted_s, "warmup_s": settle_s})
 
 
 def settling_s(scenario: Scenario) -> float:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sim.cost.types import StepCost
-from sim.metrics.capacity import Capacity, capacity
 from sim.metrics.moments import Moments, length_moments, mixture
+from sim.metrics.sustained import held_at_target, tightest_tpot_s
 from sim.run import step_costs
-from sim.scenario.pool import Pool, Scheduler
+from sim.scenario.pool import Pool
 from sim.scenario.schema import Scenario
 from sim.scenario.workload import Slo, Workload
 from sim.study.sizing_demand import peak_rate_per_s
@@ -20,16 +20,6 @@ from sim.workload.trace import Trace
 
 FULLNESS = 0.85
 """Of what a replica could serve at its targets does a demand with its ups and downs take."""
-
-
-@dataclass(frozen=True)
-class Sustained:
-    """What one replica may hold at its targets: requests per second, at a batch, and the step's mean time [s]."""
-
-    requests_per_s: float
-    batch: int
-    step_s: float
-    binds: str
 
 
 def guess_replicas(scenario: Scenario) -> dict[str, float]:
@@ -92,33 +82,3 @@ def _mean_rate(serving: list[tuple[Pool, StepCost]], lengths: Moments, slos: lis
             return None
         total += held.requests_per_s * pool.replicas
     return total / sum(p.replicas for p, _ in serving)
-
-
-def tightest_tpot_s(slos: list[Slo]) -> float | None:
-    """The smallest TPOT target of several workloads, None where none has one."""
-    return min((s.tpot_s for s in slos if s.tpot_s is not None), default=None)
-
-
-def held_at_target(
-    cost: StepCost, scheduler: Scheduler, lengths: Moments, tpot_s: float | None
-) -> Sustained | None:
-    """The most that one replica serves with a mean step within the TPOT target; None for static batching, and where
-    a batch of one is too slow already."""
-    full = sustained_at(cost, scheduler, lengths, scheduler.max_batch)
-    if full is None or tpot_s is None or full.batch == 0 or full.step_s <= tpot_s:
-        return full
-    low, high = 0, full.batch
-    while high - low > 1:
-        middle = (low + high) // 2
-        found = sustained_at(cost, scheduler, lengths, middle)
-        low, high = (middle, high) if found is not None and found.step_s <= tpot_s else (low, middle)
-    return sustained_at(cost, scheduler, lengths, low) if low else None
-
-
-def sustained_at(cost: StepCost, scheduler: Scheduler, lengths: Moments, batch: int) -> Sustained | None:
-    """What one replica serves whose batch is `batch` at most; None for static batching."""
-    found: Capacity | None = capacity(cost, scheduler.model_copy(update={"max_batch": batch}), lengths)
-    if found is None:
-        return None
-    step_s = found.batch / lengths.output / found.requests_per_s if found.batch else 0.0
-    return Sustained(found.requests_per_s, found.batch, step_s, found.binds)

@@ -15,6 +15,7 @@ from sim.cost.calibration import Catalog
 from sim.cost.step import fitted_for
 from sim.errors import UserError
 from sim.study import setup as S
+from sim.study.jobs import JobReading, JobSetup, predict_job, read_job
 from sim.study.protocols import predict
 from sim.study.rows import Case, Row, cases, read_rows
 from sim.study.setup import Reading, Setup, Unanswered
@@ -46,7 +47,7 @@ class Answer:
     """One row with its prediction; `why` says why there is none (predicted is nan then)."""
 
     row: Row
-    reading: Reading | None
+    reading: Reading | JobReading | None
     predicted: float
     why: str
 
@@ -58,26 +59,28 @@ class Answer:
 
 @dataclass(frozen=True)
 class Readings:
-    """Cases read from files: those that have a setup, and the others."""
+    """Cases read from files: text, images and videos (`jobs`) that have a setup, and the others."""
 
     answered: tuple[Reading, ...]
     unanswered: tuple[Unanswered, ...]
+    jobs: tuple[JobReading, ...] = ()
 
 
 def read_files(paths: Iterable[str | Path]) -> Readings:
     """Every configuration of the files, in order. Raises UserError for files that are not of the schema."""
-    found = [S.read(case) for case in cases(read_rows(paths))]
+    found = [read_job(case) or S.read(case) for case in cases(read_rows(paths))]
     return Readings(
         tuple(r for r in found if isinstance(r, Reading)),
         tuple(r for r in found if isinstance(r, Unanswered)),
+        tuple(r for r in found if isinstance(r, JobReading)),
     )
 
 
 def answers(readings: Readings, catalog: Catalog | None = None) -> list[Answer]:
     """Every row with its prediction by `catalog` (default: the one in force), equal setups predicted once."""
-    known: dict[Setup, Mapping[str, float] | str] = {}
+    known: dict[Setup | JobSetup, Mapping[str, float] | str] = {}
     found = [Answer(row, None, math.nan, u.why) for u in readings.unanswered for row in u.case.rows]
-    for reading in readings.answered:
+    for reading in (*readings.answered, *readings.jobs):
         if reading.setup not in known:
             known[reading.setup] = _metrics(reading, catalog)
         found += [_answer(row, reading, known[reading.setup]) for row in reading.case.rows]
@@ -135,8 +138,10 @@ def by(found: Iterable[Answer], key) -> dict[Any, list[Answer]]:
     return groups
 
 
-def _metrics(reading: Reading, catalog: Catalog | None) -> Mapping[str, float] | str:
+def _metrics(reading: Reading | JobReading, catalog: Catalog | None) -> Mapping[str, float] | str:
     try:
+        if isinstance(reading, JobReading):
+            return predict_job(reading, catalog)
         fitted = fitted_for(reading.chip, reading.setup.deployment, catalog)
         found = predict(reading.setup, reading.model, reading.chip, fitted).metrics
     except UserError as error:
@@ -144,7 +149,7 @@ def _metrics(reading: Reading, catalog: Catalog | None) -> Mapping[str, float] |
     return found or "no request fits the KV room"
 
 
-def _answer(row: Row, reading: Reading, known: Mapping[str, float] | str) -> Answer:
+def _answer(row: Row, reading: Reading | JobReading, known: Mapping[str, float] | str) -> Answer:
     if isinstance(known, str):
         return Answer(row, reading, math.nan, known)
     value = known.get(metric_name(row.metric), math.nan)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.study.held_out import metric_kind
+from sim.study.jobs import JobReading
 from sim.study.setup import Reading
 from sim.study.validate import Answer, by, errors
 
@@ -81,7 +82,7 @@ def generation_ratios(found: Sequence[Answer]) -> list[dict[str, Any]]:
     return rows
 
 
-def _reading(a: Answer) -> Reading:
+def _reading(a: Answer) -> Reading | JobReading:
     assert a.reading is not None, "only rows with a setup are asked for one"
     return a.reading
 
@@ -133,7 +134,7 @@ def plot(found: Sequence[Answer], path: Path) -> None:
         ends = [min(a.row.value for a in part), max(a.row.value for a in part)] if part else [1, 10]
         axis.plot(ends, ends, "k-", lw=0.8)
         axis.set_title(kind)
-        unit = "tokens/s" if kind == "throughput" else "ms"
+        unit = "tokens/s, images/s" if kind == "throughput" else "ms"
         axis.set_xlabel(f"measured [{unit}]")
         axis.set_ylabel(f"predicted [{unit}]")
         if part:

@@ -8,9 +8,10 @@ from typing import Any
 
 from sim.cost.calibration import packaged_calibration, packaged_calibrations, prior_catalog
 from sim.study import validation_results as R
-from sim.study.calibrate import Progress, calibrate, calibrate_power, calibrate_stack
+from sim.study.calibrate import Progress, calibrate, calibrate_jobs, calibrate_power, calibrate_stack
 from sim.study.calibration_file import write
 from sim.study.held_out import summary
+from sim.study.jobs_results import write_job_results
 from sim.study.validate import answers, read_files
 from sim.study.validation_readme import readme
 
@@ -57,6 +58,25 @@ def run_power_calibration(
     like = packaged_calibration(packaged_calibrations()[-1])
     tables, _ = calibrate_power(paths, like=like, date=date, workers=workers, progress=progress)
     write(tables, out)
+    return tables["calibration"]
+
+
+def run_job_calibration(
+    paths: Sequence[str | Path],
+    *,
+    date: str,
+    out: str | Path,
+    results: str | Path | None = None,
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:
+    """Calibrate image and video generation alone and write it to `out`; returns its `[calibration]`.
+
+    results: a folder for tables and pictures of in-sample and left-out errors; asks for leaving out.
+    """
+    tables, left_out = calibrate_jobs(paths, date=date, cross=results is not None, progress=progress)
+    write(tables, out)
+    if results is not None:
+        write_job_results(paths, tables, left_out, Path(results))
     return tables["calibration"]
 
 

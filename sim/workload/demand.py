@@ -8,18 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.catalog.workloads import length_table, shape
+from sim.catalog.workloads import length_table
 from sim.engine import plan as P
 from sim.engine.kernel.rng import stream_key
-from sim.scenario.arrivals import TraceArrivals, UserArrivals
-from sim.scenario.lengths import INPUT_FLOOR, OUTPUT_FLOOR, TraceLengths
+from sim.scenario.arrivals import TraceArrivals
+from sim.scenario.lengths import INPUT_FLOOR, OUTPUT_FLOOR, MixLengths, TraceLengths
+from sim.scenario.rate import Modulated
 from sim.scenario.schema import Scenario
 from sim.scenario.workload import FROM_TRACE, Workload
-from sim.workload.trace import Trace, read_trace
+from sim.workload.mixture import is_mixture, pairs
+from sim.workload.rate import warp
+from sim.workload.trace import Trace, read_trace, unhashed
 
 NO_LIMIT = 1 << 40
-FLAT = "flat"
-DAY_S = 86400.0
 SLO_SLACK = 1e-9
 """Relative: a latency that equals its target up to rounding meets it."""
 _PROCESS = {
@@ -103,7 +104,7 @@ def build_demand(scenario: Scenario, groups: Mapping[str, int], traces: Mapping[
         for name in ("ttft_s", "tpot_s", "e2e_s"):
             target = getattr(workload.slo, name)
             row[f"slo_{name}"] = np.inf if target is None else target * (1 + SLO_SLACK)
-        builder.arrivals(row, workload, scenario.cells)
+        builder.arrivals(row, workload, scenario.cells, scenario.duration_s)
         builder.lengths(lengths[w], workload)
     arrays = {name: pieces.array() for name, pieces in builder.pieces.items()}
     arrays["block_first"][-1] = builder.pieces["blocks"].size
@@ -125,14 +126,13 @@ class _Builder:
             "warp": _Pieces(np.float64),
         }
 
-    def arrivals(self, row: np.void, workload: Workload, cells: int) -> None:
+    def arrivals(self, row: np.void, workload: Workload, cells: int, duration_s: float) -> None:
         arrivals = workload.arrivals
         row["process"] = _PROCESS[arrivals.process]
         row["limit"] = NO_LIMIT
+        if isinstance(arrivals, Modulated):
+            self.rate(row, arrivals, duration_s)
         match arrivals.process:
-            case "users":
-                row["rate"] = arrivals.users * arrivals.requests_per_user_per_day / DAY_S
-                self.shape(row, arrivals)
             case "closed":
                 row["clients"] = arrivals.clients // cells
                 row["think_tick"] = round(arrivals.think_s * 2**30)
@@ -147,13 +147,11 @@ class _Builder:
                 row["trace_span_s"] = trace.span_s / arrivals.rate_scale
                 row["limit"] = len(trace.arrival_s) * arrivals.repeat
                 row["prompt_blocks"] = trace.block_tokens if workload.lengths == FROM_TRACE else 0
-            case _:
-                row["rate"] = arrivals.rate_per_s
-                if arrivals.process == "gamma":
-                    row["gap_shape"] = arrivals.cv**-2.0
-                if arrivals.process == "weibull":
-                    row["gap_shape"] = weibull_shape(arrivals.cv)
-                    row["gap_scale"] = 1 / math.gamma(1 + 1 / row["gap_shape"])
+            case "gamma":
+                row["gap_shape"] = arrivals.cv**-2.0
+            case "weibull":
+                row["gap_shape"] = weibull_shape(arrivals.cv)
+                row["gap_scale"] = 1 / math.gamma(1 + 1 / row["gap_shape"])
 
     def trace(self, trace: Trace, rate_scale: float = 1.0) -> int:
         self.pieces["trace_input"].add(trace.input_tokens)
@@ -162,17 +160,16 @@ class _Builder:
         self.pieces["block_first"].add(self.pieces["blocks"].add(trace.blocks) + trace.block_first[:-1])
         return self.pieces["trace_s"].add(trace.arrival_s / rate_scale)
 
-    def shape(self, row: np.void, arrivals: UserArrivals) -> None:
-        """Hourly relative rates as a cumulative curve: linear within each hour; none where the rate is flat."""
-        given = arrivals.shape
-        if given == FLAT:
-            return
-        rates = np.asarray(shape(given) if isinstance(given, str) else given, np.float64)
-        cumulative = np.concatenate([[0.0], np.cumsum(rates)]) / rates.sum()
-        row["warp_offset"] = self.pieces["warp"].add(cumulative)
-        row["warp_count"] = len(rates)
-        row["warp_period_s"] = 3600.0 * len(rates)
-        row["warp_start_s"] = 3600.0 * arrivals.start_hour
+    def rate(self, row: np.void, arrivals: Modulated, duration_s: float) -> None:
+        mapping = warp(arrivals, duration_s)
+        row["rate"] = mapping.rate_per_s
+        if mapping.rate_per_s == 0:
+            row["limit"] = 0
+        if mapping.cumulative is not None:
+            row["warp_offset"] = self.pieces["warp"].add(mapping.cumulative)
+            row["warp_count"] = len(mapping.cumulative) - 1
+            row["warp_period_s"] = mapping.period_s
+            row["warp_start_s"] = mapping.start_s
 
     def lengths(self, rows: np.ndarray, workload: Workload) -> None:
         given = workload.lengths
@@ -184,12 +181,18 @@ class _Builder:
             rows["law"] = P.EMPIRICAL
             rows["offset"] = self.trace(trace)
             rows["count"] = len(trace.arrival_s)
+        elif is_mixture(given):
+            inputs, outputs = pairs(given)
+            rows["law"] = P.EMPIRICAL
+            rows["offset"] = self.trace(unhashed(np.zeros(len(inputs)), inputs, outputs))
+            rows["count"] = len(inputs)
         elif isinstance(given, str):
             table = length_table(given)
             rows["least"] = 1
             self.table(rows[0], table.input_p, table.input_tokens)
             self.table(rows[1], table.output_p, table.output_tokens)
         else:
+            assert not isinstance(given, MixLengths)  # is_mixture
             for row, side in zip(rows, (given.input, given.output), strict=True):
                 self.side(row, given.kind, side)
 

@@ -141,6 +141,11 @@ class Program:
         return self.is_plain or self.session
 
 
+def job(model: str) -> Program:
+    """An image or video: one pass that shows when its last step has ended."""
+    return Program("none", (Stage("denoise", model),), streamed=False)
+
+
 def plain(model: str) -> Program:
     """One pass, straight from the prompt to the answer."""
     return Program("none", (Stage("answer", model),))

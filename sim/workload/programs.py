@@ -12,7 +12,7 @@ from sim.scenario.stage import MOST_TOKENS, Draw, Loop, Text, ToolUse
 from sim.scenario.stage import Stage as StageTable
 from sim.scenario.technique import Technique
 from sim.scenario.workload import Workload
-from sim.workload.program import Amount, Program, Read, Repeat, Stage, Tool, plain
+from sim.workload.program import Amount, Program, Read, Repeat, Stage, Tool, job, plain
 from sim.workload.sessions import session_program
 
 UNBOUNDED = 2**30
@@ -27,6 +27,8 @@ def program_of(workload: Workload, scenario: Scenario) -> Program:
     if workload.session is not None:
         return session_program(workload.session, workload.model)
     mitigation = workload.mitigation
+    if workload.job is not None:
+        return job(workload.model)
     if mitigation.technique == NONE:
         return plain(workload.model)
     technique = find_technique(mitigation.technique, scenario.techniques)

@@ -78,6 +78,15 @@ def test_a_batch_has_no_more_adapters_than_places():
     assert reading[64] == pytest.approx(4 * reading[1])
 
 
+def test_places_limit_the_batch():
+    p = popularity(1000, 1.0)
+    served = costs(Deployment(), replace(SOME, places=16))[1]
+    n = served.most_sequences
+    assert distinct(p, np.array([math.floor(n), math.ceil(n)])) == pytest.approx([16, 16], abs=1)
+    assert math.isinf(costs(Deployment(), replace(SOME, places=64))[1].most_sequences)
+    assert math.isinf(costs(Deployment(), replace(SOME, count=4, places=4))[1].most_sequences)
+
+
 def test_no_adapters_change_nothing():
     plain, same = costs(Deployment(), None)
     assert same is plain

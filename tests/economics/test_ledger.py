@@ -323,3 +323,37 @@ def test_cached_input_sells_cheaper_for_plain_requests_alone():
     assert usage_of({**summary, "workloads": [plain, program]}).cached_tokens == 20
     assert usage_of({**summary, "workloads": [program]}).cached_tokens == 0
     assert usage_of(SUMMARY).cached_tokens == 0
+
+
+RENTED = {"b": Price(2.0, "test")}
+
+
+def mixed(usage, kind):
+    """Pool a is bought, pool b rented at $2 an accelerator-hour."""
+    own = prices()
+    return money(usage, replace(own, servers={"a": SERVERS["a"]}, rents=RENTED, kinds={"b": kind}))["cost"]
+
+
+def test_owned_and_rented_pools_in_one_ledger_by_hand():
+    """Servers of $200,000 and an eighth of the energy less: 20 of 80 MWh are drawn at the landlord's."""
+    found = mixed(YEAR, "on-demand")
+    lines = found["breakdown"]
+    assert found["basis"] == "mixed"
+    assert lines["server_depreciation"] == pytest.approx(50_000)
+    assert lines["colocation"] == pytest.approx(20 * 200 * 12)
+    assert lines["electricity"] == pytest.approx(10_000 * 60 / 80)
+    assert lines["rent"] == pytest.approx(4 * 8760 * 2)
+    assert found["capex_usd"] == pytest.approx(250_000)
+    assert sum(found["by"]["pool"].values()) == pytest.approx(found["usd_total"])
+    assert found["by"]["pool"]["b"] == pytest.approx(lines["rent"])
+
+
+@pytest.mark.parametrize(("kind", "hours"), [("on-demand", 9_000), ("spot", 9_000), ("reserved", 4 * 8760)])
+def test_what_is_rented_by_the_hour_costs_while_it_is_on(kind, hours):
+    usage = replace(YEAR, pools=(A, replace(B, powered_h=9_000.0)))
+    assert mixed(usage, kind)["breakdown"]["rent"] == pytest.approx(2 * hours)
+
+
+def test_what_is_owned_costs_all_the_time():
+    usage = replace(YEAR, pools=(replace(A, powered_h=1.0), B))
+    assert money(usage, prices())["cost"]["usd_total"] == money(YEAR, prices())["cost"]["usd_total"]

@@ -7,9 +7,10 @@ import pytest
 from sim.catalog.accelerators import accelerators
 from sim.catalog.prices import rental_series
 from sim.catalog.servers import server
-from sim.economics.prices import prices_of, rent_on, server_price_on
+from sim.economics.prices import Price, prices_of, rent_on, reserved, server_price_on
 from sim.errors import ScenarioError
 from sim.scenario import loads
+from tests.samples import small
 
 FLEET = """
 name = "fleet"
@@ -139,3 +140,31 @@ def test_hardware_ages_from_its_purchase_to_the_start_of_the_run():
         "cost.purchase_date",
         "is 2025-03-03, after the run starts: 2024-01-05T00:00",
     )
+
+
+def test_a_commitment_is_the_ratio_of_a_vendor_that_lists_both():
+    """Google, 2025-03: $11.06 on demand and $7.67 for a year."""
+    found = reserved("H100-SXM-80GB", Price(2.0, "market"), "one_year")
+    assert found.usd == pytest.approx(2.0 * 7.67 / 11.06)
+    assert "market" in found.source and "Google, 2025-03-17" in found.source
+
+
+def test_a_commitment_of_an_accelerator_that_nobody_lists_is_the_median_of_all():
+    found = reserved("B200-SXM-180GB", Price(2.0, "market"), "three_year")
+    assert 0.3 < found.usd / 2.0 < 0.7 and "all accelerators" in found.source
+
+
+def test_pools_are_had_each_in_its_own_way():
+    for kind, factor in (("on-demand", 1.0), ("spot", 0.5), ("reserved", 7.67 / 11.06)):
+        found = prices_of(small(f"pool.1.purchase={kind}"))
+        assert set(found.servers) == {"a100"} and found.basis == "mixed"
+        assert found.rents["h100"].usd == pytest.approx(2.35 * factor)
+        assert found.while_powered == (frozenset() if kind == "reserved" else {"h100"})
+    own_price = small("pool.1.purchase=spot", "pool.1.usd_per_accelerator_hour=0.9")
+    assert prices_of(own_price).rents["h100"].usd == 0.9
+    assert prices_of(small("cost.basis=rent", "pool.1.purchase=own")).basis == "mixed"
+
+
+def test_a_rent_of_what_is_bought_is_refused():
+    with pytest.raises(ScenarioError, match="is rented"):
+        small("pool.1.usd_per_accelerator_hour=0.9")

@@ -182,7 +182,7 @@ def test_a_key_of_another_process_is_told_by_the_process():
     text = least(arrivals='{ process = "poisson", rate_per_s = 1, cv = 2 }')
     fault = faults_of(text)["workload[0].arrivals.cv"]
     assert fault.message == 'is not a key of workload[0].arrivals with process = "poisson"'
-    assert fault.hint == "its keys are process, rate_per_s"
+    assert fault.hint == "its keys are shape, start_hour, growth, ramp, surges, process, rate_per_s"
 
 
 def test_a_missing_trace_is_looked_for_where_it_says_and_likened(tmp_path):

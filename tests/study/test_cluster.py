@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+from urllib.request import urlopen
 
 import pytest
 
@@ -110,3 +112,34 @@ def test_without_dask_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr("sim.study.cluster.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"datacenter-sim\[cluster\]"):
         Dask(workers=2)
+
+
+def test_local_workers_are_watched_seldom_and_others_configurations_stay():
+    """Nothing but the workers' own setting tells whether Dask's profiler takes time from the runs."""
+    executor = Dask(workers=1)
+    try:
+        told = executor._client.run(watching)
+    finally:
+        executor.close()
+    assert list(told.values()) == [(False, "1s")]
+    assert dask.config.get("distributed.worker.profile.enabled") is True
+
+
+def watching():
+    import dask.config
+
+    keys = ("distributed.worker.profile.enabled", "distributed.admin.tick.interval")
+    return tuple(dask.config.get(key) for key in keys)
+
+
+def test_the_dashboard_is_where_it_says():
+    pytest.importorskip("bokeh")
+    executor = Dask(workers=1)
+    try:
+        found = re.search(r"dashboard (http://\S+/status)$", executor.describe())
+        assert found
+        with urlopen(found.group(1), timeout=30) as page:
+            assert page.status == 200
+            assert "Dask" in page.read().decode()
+    finally:
+        executor.close()
