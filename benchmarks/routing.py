@@ -3,7 +3,7 @@
 python -m benchmarks.routing TRACE        TRACE: Mooncake's synthetic_trace.jsonl, plain or gzipped (see
                                           scenarios/mooncake.toml); writes results/week/routing
 
-The trace is replayed on eight replicas of one accelerator each, which are the eight of scenarios/mooncake.toml.
+The scenarios are prefix-routing.toml and sessions.toml.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ ROUTERS = (*((r, 1) for r in (*PLAIN, "session")), *(("prefix-aware", w) for w i
 TRACE_SCALES = (1, 2, 4, 8)
 SESSION_RATES = (2, 4, 6, 8, 10, 12, 13)
 """Sessions begun a second."""
-SPREAD = ("pool.0.replicas=8", "pool.0.tensor_parallel=1", "pool.0.scheduler.token_budget=2048")
 
 
 def point(scenario: str, router: str, weight: int, changes: Sequence[str]) -> dict[str, Any]:
@@ -58,10 +57,10 @@ def on_trace(path: str) -> list[dict[str, Any]]:
     """The trace as recorded and faster. A session router has no sessions to see there."""
     rows = []
     for scale in TRACE_SCALES:
-        changes = [f"workload.0.arrivals.path={path}", f"workload.0.arrivals.rate_scale={scale}", *SPREAD]
+        changes = [f"workload.0.arrivals.path={path}", f"workload.0.arrivals.rate_scale={scale}"]
         changes.append(f"duration={1023 / scale}")
         rows += [
-            {"rate_scale": scale, **point("mooncake.toml", r, w, changes)}
+            {"rate_scale": scale, **point("prefix-routing.toml", r, w, changes)}
             for r, w in ROUTERS
             if r != "session"
         ]
