@@ -194,7 +194,8 @@ def read_columns(path: Path, names: Sequence[str] | None = None) -> dict[str, np
     """Columns of a Parquet file, all or those of `names` that it has. Raises UserError if it is damaged."""
     try:
         with pq.ParquetFile(path) as file:
-            wanted = None if names is None else [n for n in names if n in set(file.schema_arrow.names)]
+            known = set(file.schema_arrow.names)
+            wanted = None if names is None else [n for n in names if n in known]
             table = file.read(wanted)
     except (OSError, pa.ArrowException) as error:
         raise UserError(Fault("", f'"{path}" is damaged: {error}')) from None

@@ -11,7 +11,7 @@ import csv
 import gzip
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -21,6 +21,8 @@ DAY_H, WEEK_H = 24, 168
 WINDOWS_OF_AN_HOUR = 6
 LEAST = 0.05
 """Share of its mean that a smooth rate has at least."""
+GAP = 0.05
+"""Share of the median rate below which a window counts as not recorded."""
 MOST_DAY, MOST_WEEK = 4, 4
 """Harmonics to choose from."""
 
@@ -38,6 +40,23 @@ class Wave:
         return np.maximum(
             _terms(hours, self.day, self.week) @ self.coefficients, LEAST * self.coefficients[0]
         )
+
+
+@dataclass(frozen=True)
+class TwoWeeks:
+    """What fitting week one and scoring week two found.
+
+    day, week: harmonics of the fit to week one.  error: of week two by guess, mean absolute over the mean.
+    error_of_shape: the same with week two's own mean given.  second_over_first: means of the weeks.  wave: fitted to
+    both weeks, with harmonics chosen on both.
+    """
+
+    day: int
+    week: int
+    error: Mapping[str, float]
+    error_of_shape: Mapping[str, float]
+    second_over_first: float
+    wave: Wave
 
 
 def fit(hours: np.ndarray, rates: np.ndarray, day: int, week: int) -> Wave:
@@ -77,17 +96,19 @@ def chosen(hours: np.ndarray, rates: np.ndarray, weeks: Sequence[int]) -> tuple[
 
 
 def hourly_means(windows: np.ndarray) -> np.ndarray:
-    """Hourly means of rates by 10 minutes; windows of rate 0 are gaps in the record, hours of gaps alone are nan."""
-    known = np.where(windows > 0, windows, np.nan).reshape(-1, WINDOWS_OF_AN_HOUR)
+    """Hourly means of rates by 10 minutes. Windows below GAP of the median are gaps in the record (or outages, which
+    are no shape of demand either); hours of gaps alone are nan.
+    """
+    least = GAP * np.median(windows[windows > 0])
+    known = np.where(windows > least, windows, np.nan).reshape(-1, WINDOWS_OF_AN_HOUR)
     counts = np.isfinite(known).sum(axis=1)
     return np.where(counts > 0, np.nansum(known, axis=1) / np.maximum(counts, 1), np.nan)
 
 
-def two_weeks(rates: np.ndarray) -> dict[str, object]:
+def two_weeks(rates: np.ndarray) -> TwoWeeks:
     """Fit week one, score week two, against what needs no fit; and the shape of both weeks together.
 
-    rates: float64[336] by hour.  Errors are of week two, as they stand ("error") and with its own mean given
-    ("error_of_shape").
+    rates: float64[336] by hour, nan where nothing was recorded.
     """
     hours = np.arange(WEEK_H, dtype=float)
     first, second = rates[:WEEK_H], rates[WEEK_H : 2 * WEEK_H]
@@ -100,18 +121,16 @@ def two_weeks(rates: np.ndarray) -> dict[str, object]:
         "harmonics": fit(hours, first, day, week).at(hours),
     }
     both_hours = np.arange(2 * WEEK_H, dtype=float)
-    both_choice = chosen(both_hours, rates, range(MOST_WEEK + 1))
-    return {
-        "day_harmonics": day,
-        "week_harmonics": week,
-        "error": {name: error(g, second) for name, g in guesses.items()},
-        "error_of_shape": {
+    return TwoWeeks(
+        day=day,
+        week=week,
+        error={name: error(g, second) for name, g in guesses.items()},
+        error_of_shape={
             name: error(g * np.nanmean(second) / np.nanmean(g), second) for name, g in guesses.items()
         },
-        "second_over_first": float(np.nanmean(second) / np.nanmean(first)),
-        "both": both_choice,
-        "wave": fit(both_hours, rates, *both_choice),
-    }
+        second_over_first=float(np.nanmean(second) / np.nanmean(first)),
+        wave=fit(both_hours, rates, *chosen(both_hours, rates, range(MOST_WEEK + 1))),
+    )
 
 
 def smooth_day(means: np.ndarray) -> tuple[int, np.ndarray]:
@@ -161,10 +180,8 @@ def main(arguments: list[str]) -> None:
             if len(windows) < 2 * WEEK_H * WINDOWS_OF_AN_HOUR:
                 continue
             found = two_weeks(hourly_means(windows))
-            wave = found.pop("wave")
-            assert isinstance(wave, Wave)
-            print(f"# {name}: {found}")
-            _show("hourly", wave.at(np.arange(WEEK_H, dtype=float)))
+            print(f"# {name}: week two {found.error_of_shape}, of both {found.wave.day}, {found.wave.week}")
+            _show("hourly", found.wave.at(np.arange(WEEK_H, dtype=float)))
     elif what == "day":
         best, smooth = smooth_day(hourly_means(models(path)[rest[0]]))
         print(f"# {rest[0]}: {best} harmonics")

@@ -1,6 +1,6 @@
 """The command line: parse, call, print. Each module adds the commands of one kind to the group `main`."""
 
-from sim.cli import claims, compare, imports, look, measured, plan, price, run, scale, sweep
+from sim.cli import claims, compare, imports, look, measured, mix, plan, price, run, scale, sweep
 from sim.cli.group import main
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "look",
     "main",
     "measured",
+    "mix",
     "plan",
     "price",
     "run",

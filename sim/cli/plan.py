@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from sim.cli.group import (
     scenario_argument,
     set_option,
 )
+from sim.cli.growing import growth_options, outlook_of
 from sim.errors import Fault, UserError
 
 PRECISIONS = ("fp16", "bf16", "fp8", "int8", "fp4", "mxfp4", "int4")
@@ -49,6 +51,10 @@ SCHEDULERS = ("chunked-prefill", "prefill-first", "static")
     show_default=True,
     help="Share of the requests that must meet their targets.",
 )
+@growth_options
+@click.option(
+    "--out", metavar="DIR", help="With --growth: also write order.json, months.csv and order.png there."
+)
 @set_option
 @json_option
 def plan_command(
@@ -64,6 +70,13 @@ def plan_command(
     max_accelerators: int | None,
     max_racks: int | None,
     attainment: float,
+    growth: str | None,
+    growth_spread: str | None,
+    lead_time: str,
+    energised: str | None,
+    power_lead_time: str,
+    months: int,
+    out: str | None,
     changes: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -73,7 +86,13 @@ def plan_command(
     """
     loaded = load_scenario(scenario, changes)
     with faults_of(scenario):
-        if fixed_fleet:
+        if growth is not None:
+            from sim.study.growth import growing
+
+            times = (lead_time, energised, power_lead_time, months)
+            outlook = outlook_of(loaded.site.start, growth, growth_spread, *times)
+            report = {"mode": "growth", **growing(loaded, outlook, attainment=attainment)}
+        elif fixed_fleet:
             from sim.study.plan import fixed_fleet as held
 
             report = {"mode": "fixed fleet", **held(loaded, attainment=attainment)}
@@ -84,10 +103,17 @@ def plan_command(
 
             found = plan(loaded, space=space, limits=limits, objective=objective, attainment=attainment)
             report = {"mode": "plan", **found}
+    if out is not None and growth is not None:
+        from sim.report.growth_files import write_growth
+
+        write_growth(report, Path(out))
     if as_json:
         click.echo(json_text(report))
         return
-    from sim.report.plan import render
+    if growth is not None:
+        from sim.report.growth import render
+    else:
+        from sim.report.plan import render
 
     click.echo(render(report))
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from sim.cli.group import OURS, faults_of, json_option, json_text, main, say
 from sim.cli.progress import runs_bar
-from sim.errors import Fault, Interrupted, UserError
-
-if TYPE_CHECKING:
-    from sim.study.executors import Executor
-    from sim.study.sweep_design import Design
+from sim.errors import Interrupted
 
 
 @main.command("sweep")
@@ -47,25 +42,21 @@ def sweep_command(
 
     Every finished batch is kept at once: after whatever was killed, --resume goes on. Exit code 1 if runs failed.
     """
-    from sim.study.executors import ExecutorFailed
-    from sim.study.sweep import plan_sweep, run_sweep
+    from sim.engine.kernel.jit import is_compiled
+    from sim.study.executors import ExecutorFailed, executor_of
+    from sim.study.sweep import compile_kernel, plan_sweep, run_sweep
     from sim.study.sweep_file import load_sweep
 
-    places = [
-        name
-        for name, given in (("--processes", processes), ("--workers", workers), ("--cluster", cluster))
-        if given
-    ]
-    if len(places) > 1:
-        raise UserError(Fault(places[1], f"says otherwise than {places[0]} where to run", "give one of them"))
     sweep = load_sweep(file)
     with faults_of(file):
         design = plan_sweep(sweep)
     target = Path(out) if out is not None else Path("runs") / _slug(sweep.name)
-    _compile(design)
-    executor = _executor(processes, workers, cluster)
-    say(f"{sweep.name}: at most {design.tasks:,} runs on {executor.describe()}")
+    executor = executor_of(processes=processes, workers=workers, cluster=cluster)
     try:
+        if not is_compiled():
+            say("compiling the kernel for this machine (once, about half a minute)")
+        compile_kernel(design)
+        say(f"{sweep.name}: at most {design.tasks:,} runs on {executor.describe()}")
         with runs_bar(sweep.name) as report:
             summary = run_sweep(sweep, design, executor, target, resume=resume, report=report)
     except ExecutorFailed as failure:
@@ -78,27 +69,6 @@ def sweep_command(
     _tell(summary, target, as_json)
     if summary["failed"]:
         ctx.exit(OURS)
-
-
-def _executor(processes: int | None, workers: int | None, cluster: str | None) -> Executor:
-    from sim.study.executors import InProcess, Processes
-
-    if cluster or workers:
-        from sim.study.cluster import Dask
-
-        return Dask(cluster, workers or 0)
-    count = processes or os.cpu_count() or 1
-    return InProcess() if count == 1 else Processes(count)
-
-
-def _compile(design: Design) -> None:
-    """Compile the kernel once, here, by a first run, and not in every worker at the same time."""
-    from sim.engine.kernel.jit import is_compiled
-    from sim.study.sweep_point import Batch, run_batch
-
-    if not is_compiled():
-        say("compiling the kernel for this machine (once, about half a minute)")
-        run_batch(Batch(design.data, design.folder, design.code, (design.task(0),)))
 
 
 def _tell(summary: Mapping[str, Any], target: Path, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from sim.cost.adapters import popularity
 from sim.cost.types import StepCost
 from sim.engine import plan as P
 from sim.engine.plan import Plan
+from sim.engine.routes import routes_of
 from sim.engine.stages import Stages, build_programs
 from sim.errors import Fault, ScenarioError
 from sim.scenario.pool import Pool
@@ -53,18 +54,22 @@ def build_plans(
 
     Raises ScenarioError if a pool can never admit a request of one of its workloads.
     """
-    models = list(dict.fromkeys(pool.model for pool in scenario.pools))
-    groups = {model: g for g, model in enumerate(models)}
-    demand = build_demand(scenario, groups, traces)
-    stages = build_programs(programs, demand.workloads, groups)
-    pools = _pools(scenario, groups, costs)
+    routes = routes_of(scenario, programs)
+    demand = build_demand(scenario, routes.chain_of, traces)
+    regions = [w.region for w in scenario.workloads]
+    stages = build_programs(programs, demand.workloads, regions, routes.chain_of)
+    pools = _pools(scenario, routes.group_of, costs)
     _check_admissible(scenario, demand, pools)
     window_s = _window_s(scenario)
     every = [*costs, *(cost for level in levels for cost in level)]
     common = {
         "pools": pools,
         "rates": rate_rows(every),
-        "groups": _groups(scenario, pools, len(groups)),
+        "groups": _groups(scenario, pools),
+        "chains": routes.chains,
+        "network_s": routes.network_s,
+        "classes": _classes(scenario),
+        "patience": any(w.patience_s is not None for w in scenario.workloads),
         **_tables(every),
         **{name: getattr(demand, name) for name in Demand.__dataclass_fields__},
         **stages._asdict(),
@@ -81,11 +86,17 @@ def build_plans(
     return tuple(Plan(cell=cell, **common) for cell in range(scenario.cells))
 
 
-def _pools(scenario: Scenario, groups: Mapping[str, int], costs: Sequence[StepCost]) -> np.ndarray:
+def _classes(scenario: Scenario) -> int:
+    """Priority classes; the engine looks at `admit_below` only where there are two or more."""
+    gated = any(w.admit_below is not None for w in scenario.workloads)
+    return max(len({w.priority for w in scenario.workloads}), 2 if gated else 1)
+
+
+def _pools(scenario: Scenario, group_of: Sequence[int], costs: Sequence[StepCost]) -> np.ndarray:
     rows = np.zeros(len(scenario.pools), P.POOL)
+    rows["group"] = group_of
     for row, pool, cost in zip(rows, scenario.pools, costs, strict=True):
         scheduler = pool.scheduler
-        row["group"] = groups[pool.model]
         row["replicas"] = pool.replicas // scenario.cells
         row["scheduler"] = _SCHEDULER[scheduler.kind]
         row["max_batch"] = scheduler.max_batch
@@ -100,7 +111,7 @@ def _pools(scenario: Scenario, groups: Mapping[str, int], costs: Sequence[StepCo
     if scenario.router == "efficient-first":
         rows["head_start"] = _head_starts(rows, costs)
     first = 0
-    for g in groups.values():  # a group's replicas stand side by side
+    for g in range(max(group_of) + 1):  # a group's replicas stand side by side
         for i in np.flatnonzero(rows["group"] == g):
             rows["first_replica"][i] = first
             first += int(rows["replicas"][i])
@@ -167,14 +178,16 @@ def _popularity(scenario: Scenario, pools: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _groups(scenario: Scenario, pools: np.ndarray, count: int) -> np.ndarray:
-    groups = np.zeros(count, P.GROUP)
+def _groups(scenario: Scenario, pools: np.ndarray) -> np.ndarray:
+    groups = np.zeros(int(pools["group"].max()) + 1, P.GROUP)
+    full = np.array([pool.overflow_above or pool.scheduler.max_batch for pool in scenario.pools])
     for g, group in enumerate(groups):
         members = pools[pools["group"] == g]
         group["router"] = _ROUTER[scenario.router]
         group["overlap_weight"] = scenario.overlap_weight
         group["first_replica"] = members["first_replica"].min()
         group["replicas"] = members["replicas"].sum()
+        group["overflow"] = full[pools["group"] == g].min()
     return groups
 
 

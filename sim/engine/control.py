@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import simpy
 
@@ -18,6 +19,10 @@ from sim.engine.kernel.clock import TICKS_PER_S
 from sim.engine.plan import Plan
 from sim.engine.reference import run_reference
 from sim.metrics.run import RunMetrics, merge
+
+Process = Callable[[simpy.Environment, Any], Generator[simpy.Event, Any, None]]
+"""A process of the control plane: given the environment, whose clock counts ticks, and a `Cell` or the reference's
+`DataCenter`, which both have `plan`, `idle`, `load`, `open`, `close` and `kill`."""
 
 Progress = Callable[[float], None]
 """Called with the simulated time [s] that has been reached."""
@@ -33,17 +38,20 @@ def run_plans(
     log_requests: int = 0,
     threads: int | None = None,
     governor: Governor | None = None,
+    processes: Sequence[Process] = (),
     progress: Progress = lambda _: None,
 ) -> RunMetrics:
     """Simulate every cell from time 0 until its last call has ended.
 
     engine: "kernel", or "simpy" for the reference engine.  log_requests: finished calls to keep per cell.
     threads: cells that run at once (default: as many as there are cores).  governor: what holds power down, if any;
-    each cell takes the others to be like it.
+    each cell takes the others to be like it.  processes: further ones, each run once for every cell.
     """
     if engine == "simpy":
         runs = [
-            run_reference(plan, log_requests=log_requests, governor=governor, progress=progress)
+            run_reference(
+                plan, log_requests=log_requests, governor=governor, processes=processes, progress=progress
+            )
             for plan in plans
         ]
         return merge(runs)
@@ -55,6 +63,9 @@ def run_plans(
     if governor is not None:
         for cell, rows in zip(cells, seen, strict=True):
             env.process(govern(env, cell, governor, cell.plan, rows))
+    for cell in cells:
+        for process in processes:
+            env.process(process(env, cell))
     if workers == 1:  # handing a short stretch to another thread costs more than the stretch
         _drive(env, cells, map)
     else:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sim.engine import state as S
 from sim.engine.govern import Rung, seen_rows
+from sim.engine.kernel import tournament
 from sim.engine.kernel.advance import (
     NEED_CALLS,
     NEED_NODES,
@@ -22,8 +23,13 @@ from sim.engine.kernel.advance import (
 from sim.engine.kernel.clock import NEVER, NEVER_TICK
 from sim.engine.kernel.govern import change, draw_w
 from sim.engine.kernel.prefix import fill_table
+from sim.engine.kernel.standing import take_down
+from sim.engine.load import Load
 from sim.engine.plan import Plan
 from sim.metrics.run import RunMetrics
+
+SHUT = 1 << 40
+"""Added to the router's view of calls at a replica that is not open."""
 
 
 class Cell:
@@ -58,13 +64,55 @@ class Cell:
         if changed or int(st.hold.max()) != held:
             change(self.plan, st, tick)
 
+    def load(self) -> Load:
+        """What its replicas have to do, as of the tick to which the cell has advanced."""
+        replicas = self.state.replicas
+        return Load(
+            queued=replicas["queued"].astype(np.int64),
+            running=replicas["running"].astype(np.int64),
+            asked=self.state.turns.copy(),
+        )
+
+    def open(self, replicas: Sequence[int], tick: int) -> None:
+        """Let routers choose these from `tick` on."""
+        self._stand(replicas, S.OPEN)
+
+    def close(self, replicas: Sequence[int], tick: int) -> None:
+        """Let routers leave these out from `tick` on: what they hold they finish, and one that is off is on."""
+        self._stand(replicas, S.CLOSED_)
+
+    def kill(self, replicas: Sequence[int], tick: int) -> None:
+        """Take these out at `tick`, or at the end of the step under way: their calls go elsewhere, to be recomputed.
+
+        An idle one is off at once. The caches of one that is off are empty.
+        """
+        self._stand(replicas, S.CLOSED_)
+        for r in replicas:
+            take_down(self.plan, self.state, r, tick)
+
+    def _stand(self, replicas: Sequence[int], standing: int) -> None:
+        st, plan = self.state, self.plan
+        for r in replicas:
+            was_open = st.standing[r] == S.OPEN
+            st.standing[r] = standing
+            if was_open == (standing == S.OPEN):
+                continue
+            g = int(plan.pools["group"][st.replicas["pool"][r]])
+            first, count = int(plan.groups["first_replica"][g]), int(plan.groups["replicas"][g])
+            members = np.arange(first, first + count, dtype=np.int32)
+            members = members[st.standing[members] == S.OPEN]
+            st.open[first : first + len(members)] = members
+            st.opens[g] = len(members)
+            key = tournament.key_at(st.routes[g], r - first)
+            tournament.update(st.routes[g], r - first, key + (-SHUT if standing == S.OPEN else SHUT))
+
     def idle(self) -> bool:
         """Whether nothing is left to happen."""
         st = self.state
         return (
             int(st.events[: len(st.replicas)].min()) == NEVER
             and int(st.scalars[S.NEXT_TICK]) == NEVER_TICK
-            and int(st.scalars[S.SPAWNED]) == 0
+            and not (st.spawned_request[: int(st.scalars[S.SPAWNED])] >= S.NONE).any()
         )
 
     def books(self, governed: Sequence[tuple[float, float, int]] = ()) -> RunMetrics:
@@ -91,9 +139,12 @@ class Cell:
     def _in_flight(self) -> int:
         """Requests that have arrived and not ended; the passes of one are not counted besides it."""
         st = self.state
-        waiting = st.spawned_request[: int(st.scalars[S.SPAWNED])]
-        passes = int(st.requests["pending"].sum()) - int((waiting != S.NONE).sum())
-        return int(st.replicas["outstanding"].sum()) - passes + int(st.scalars[S.IN_FLIGHT])
+        spawned = slice(int(st.scalars[S.SPAWNED]))
+        waiting = st.spawned_request[spawned]
+        again = (waiting == S.NONE) & (st.spawned_came[spawned] < st.spawned_tick[spawned])
+        passes = int(st.requests["pending"].sum()) - int((waiting > S.NONE).sum())
+        calls = int(st.replicas["outstanding"].sum()) + int(again.sum())
+        return calls - passes + int(st.scalars[S.IN_FLIGHT])
 
 
 def grown(state: S.State, outcome: int) -> S.State:

@@ -74,6 +74,7 @@ GROUP = np.dtype(
         ("router", np.int32),
         ("first_replica", np.int32),
         ("replicas", np.int32),
+        ("overflow", np.int32),  # calls at a replica; one that finds as many is offered to the next group
         ("overlap_weight", np.float64),  # of the router PREFIX_AWARE: KV tokens that count as one to compute
     ],
     align=True,
@@ -120,7 +121,7 @@ READ = np.dtype(
 
 STAGE = np.dtype(
     [
-        ("group", np.int32),
+        ("chain", np.int32),
         ("first_read", np.int32),
         ("reads", np.int32),
         (
@@ -149,7 +150,8 @@ STAGE = np.dtype(
 
 WORKLOAD = np.dtype(
     [
-        ("group", np.int32),
+        ("chain", np.int32),
+        ("class_", np.int32),  # of priority; 0 is served first
         ("first_stage", np.int32),
         ("stages", np.int32),  # 0: a plain request, one call that reads the prompt and answers it
         ("streamed", np.int32),
@@ -179,6 +181,27 @@ WORKLOAD = np.dtype(
         ("program_key", np.uint64),
         ("adapter_key", np.uint64),
         ("prompt_blocks", np.int32),  # tokens of a block that the trace names by hash; 0: it names none
+        (
+            "queue_limit",
+            np.int32,
+        ),  # calls waiting at a replica; one of this workload that finds more is rejected
+        (
+            "admit_below",
+            np.int32,
+        ),  # calls running at a replica; one of this workload waits while there are as many
+        ("attempts", np.int32),  # times that a client asks, at most
+        ("backoff_s", np.float64),  # mean pause before the second; each further one is twice as long
+        ("patience_tick", np.int64),  # a call that has waited so long is given up; 0: never
+        ("most_in_flight", np.int64),
+        ("interval_tick", np.int64),  # between the requests of a tenant at its limit; 0: no limit
+        ("burst_tick", np.int64),  # by which they may come early
+        (
+            "spill_above",
+            np.int32,
+        ),  # calls waiting at a replica; one that finds as many is sent to another service
+        ("spill_ttft_s", np.float64),  # there
+        ("spill_tpot_s", np.float64),
+        ("retry_key", np.uint64),
         ("slo_ttft_s", np.float64),
         ("slo_tpot_s", np.float64),
         ("slo_e2e_s", np.float64),
@@ -192,6 +215,9 @@ class Plan(NamedTuple):
 
     token_s, token_j: float64[C, T + 1];  sequence_s, kv_s, host_s: float64[C, B + 1] (see `StepCost`).
     stages, reads, amounts: the programs of all workloads, end to end.
+    chains: int32[K, M], groups that a call may go to, in order, the first that is not full; the rest NONE.
+    network_s: float64[W, P], what the way to a pool and back adds to a request's latencies [s].
+    classes: of priority.  patience: whether a call may be given up while it waits.
     lengths: LENGTH[W, 2], input and output.  table_p, table_tokens: quantile tables, end to end.
     guide: int32, for each table `GUIDE` entries: the table cell in which probability i / GUIDE lies.
     trace_s, trace_input, trace_output: rows of all traces, end to end, in order of time.
@@ -205,6 +231,10 @@ class Plan(NamedTuple):
     pools: np.ndarray
     rates: np.ndarray
     groups: np.ndarray
+    chains: np.ndarray
+    network_s: np.ndarray
+    classes: int
+    patience: bool
     workloads: np.ndarray
     lengths: np.ndarray
     stages: np.ndarray

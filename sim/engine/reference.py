@@ -8,8 +8,7 @@ one plain pass is in `reference_program`, prefix caches are in `reference_prefix
 from __future__ import annotations
 
 import itertools
-from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +20,9 @@ from sim.engine.dataplane import used_windows
 from sim.engine.govern import Governor, Rung, govern, seen_rows
 from sim.engine.kernel import clock, draw, rng
 from sim.engine.kernel.clock import ARRIVE, BEGIN, END
-from sim.engine.kernel.ident import keyed, name_of, workload_of
+from sim.engine.kernel.ident import keyed, name_of, number_of, pass_of, workload_of
 from sim.engine.kernel.program import RETRY_TICKS
+from sim.engine.load import Load
 from sim.engine.plan import (
     CLOSED,
     EFFICIENT_FIRST,
@@ -76,10 +76,16 @@ class Call:
     decoding: bool = False
     left: int = 0
     cached: int = 0
+    replica: Replica | None = None
 
     @property
     def workload(self) -> int:
         return workload_of(self.id)
+
+    @property
+    def attempt(self) -> int:
+        """Times that its client had asked before."""
+        return pass_of(self.id)
 
     @property
     def need(self) -> int:
@@ -144,7 +150,8 @@ class Replica:
     def __init__(self, center: DataCenter, number: int, pool: int):
         self.center, self.number, self.p = center, number, pool
         self.pool = center.plan.pools[pool]
-        self.queue: deque[Call] = deque()
+        self.queue: list[Call] = []
+        self.standing = S.OPEN
         self.running: list[Call] = []
         self.rate = pool
         self.draw_w = float(center.plan.rates[self.rate]["idle_w"])
@@ -164,6 +171,8 @@ class Replica:
                 self.wake = None
                 self.clock_s = seconds_of(center.env.now)
             yield center.at(center.env.now, BEGIN, self.number)
+            if not self.queue and not self.running:  # who waited has given up at this very tick
+                continue
             step = self.compose()
             begin_s = self.clock_s
             self.rate = int(center.pool_rate[self.p])
@@ -176,9 +185,50 @@ class Replica:
             self.draw_w = idle_w
             self.book(step, begin_s, energy_j, read)
             self.finish(step)
+            if self.standing == S.DYING:
+                self.strand()
+
+    # Who is here, and in which order.
+
+    def class_of(self, call: Call) -> int:
+        """Priority class; 0 goes first."""
+        return int(self.center.plan.workloads[call.workload]["class_"])
+
+    def enter(self, call: Call, first: bool = False) -> None:
+        """Queue a call behind the others of its class, or before them."""
+        last = self.class_of(call) - (1 if first else 0)
+        self.queue.insert(sum(self.class_of(c) <= last for c in self.queue), call)
+
+    def strand(self) -> None:
+        """This replica is lost: what it holds goes elsewhere."""
+        while self.running:
+            self.preempt(S.EVICTED)
+        calls, self.queue = self.queue, []
+        for call in calls:
+            self.waited(call)
+            call.since_s, call.cached = self.clock_s, 0
+        self.shut()
+        for call in calls:
+            self.center.offer(call, fresh=False)
+
+    def shut(self) -> None:
+        """Without power nothing stays in memory."""
+        self.standing = S.OFF
+        if self.prefix is not None:
+            self.prefix.make_room(0)
+        if self.adapters is not None:
+            self.adapters = Adapters(self.center.plan, self.pool)
+
+    def waited(self, call: Call) -> None:
+        """The wait of a call ends now."""
+        if self.clock_s > call.since_s:
+            self.center.books.spread(
+                self.p, S.WAITING_S, call.since_s, self.clock_s, self.clock_s - call.since_s
+            )
 
     def put(self, call: Call) -> None:
-        self.queue.append(call)
+        self.enter(call)
+        call.replica = self
         if self.wake is not None and not self.wake.triggered:
             self.wake.succeed()
 
@@ -187,7 +237,7 @@ class Replica:
     def compose(self) -> Step:
         preempted = False
         while self.kv() > self.pool["kv_capacity"]:
-            self.preempt()
+            self.preempt(S.PREEMPTED)
             preempted = True
         if self.prefix is not None:
             self.prefix.make_room(self.pool["kv_capacity"] - self.kv())
@@ -211,25 +261,24 @@ class Replica:
         return step
 
     def admit(self, step: Step, budget: int, whole: bool) -> None:
-        while self.queue and len(self.running) < self.pool["max_batch"] and step.prefill < budget:
+        while self.queue and step.prefill < budget:
             call = self.queue[0]
             if whole and step.prefill and step.prefill + call.need > budget:
                 break
-            if self.adapters is not None and not self.adapters.has_place_for(call):
+            if len(self.running) >= self.center.plan.workloads[call.workload]["admit_below"]:
                 break
-            limit = self.pool["kv_admit"] if self.running else self.pool["kv_capacity"]
-            if self.prefix is None:
-                if self.kv() + self.room(call) > limit:
-                    break
-            elif not self.take_texts(call, limit):
+            there_is_room = self.takes(call)
+            while not there_is_room and (victim := self.who_gives_way(call)) is not None:
+                if victim in step.decoding:
+                    step.decoding.remove(victim)
+                self.send_back(victim, S.PREEMPTED)
+                there_is_room = self.takes(call)
+            if not there_is_room:
                 break
             if self.adapters is not None:
                 self.take_adapter(step, call)
-            self.queue.popleft()
-            if self.clock_s > call.since_s:
-                self.center.books.spread(
-                    self.p, S.WAITING_S, call.since_s, self.clock_s, self.clock_s - call.since_s
-                )
+            self.queue.remove(call)
+            self.waited(call)
             if call.admit_s is None:
                 call.admit_s = self.clock_s
             call.prefilled = call.cached
@@ -244,6 +293,25 @@ class Replica:
         step.loads += loads
         self.center.books.add(self.p, S.ADAPTERS_ASKED, self.clock_s, 1)
         self.center.books.add(self.p, S.ADAPTERS_LOADED, self.clock_s, loads)
+
+    def takes(self, call: Call) -> bool:
+        """Whether there is a place, for its adapter too, and KV room for a call; if so its texts are held."""
+        if len(self.running) >= self.pool["max_batch"]:
+            return False
+        if self.adapters is not None and not self.adapters.has_place_for(call):
+            return False
+        limit = self.pool["kv_admit"] if self.running else self.pool["kv_capacity"]
+        if self.prefix is not None:
+            return self.take_texts(call, limit)
+        return self.kv() + self.room(call) <= limit
+
+    def who_gives_way(self, call: Call) -> Call | None:
+        """The decoding call, of the least urgent class the newest, that is less urgent than `call`."""
+        decoding = [c for c in self.running if c.decoding]
+        worst = max((self.class_of(c) for c in decoding), default=0)
+        if self.pool["reserve_full"] or worst <= self.class_of(call):
+            return None
+        return [c for c in decoding if self.class_of(c) == worst][-1]
 
     def take_texts(self, call: Call, limit: float) -> bool:
         """Find the call's input in the prefix cache and hold it; False if there is no room for it."""
@@ -265,9 +333,16 @@ class Replica:
         step.prefill += take
         call.prefilled += take
 
-    def preempt(self) -> None:
-        call = self.running.pop()
-        lost = call.need - 1 if call.decoding else call.prefilled
+    def preempt(self, column: int) -> None:
+        """Send a call back to the queue: of the least urgent class, that admitted last."""
+        worst = max(self.class_of(c) for c in self.running)
+        self.send_back([c for c in self.running if self.class_of(c) == worst][-1], column)
+
+    def send_back(self, call: Call, column: int) -> None:
+        self.running.remove(call)
+        if call.decoding and self.pool["scheduler"] == STATIC:  # it returns as one: nothing was emitted
+            call.done, call.first_s = 0, None
+        lost = call.input + max(call.done - 1, 0) if call.decoding else call.prefilled
         if self.prefix is not None:
             lost = call.done if call.decoding else call.prefilled - call.cached
             computed = call.input if call.decoding else call.prefilled
@@ -276,8 +351,8 @@ class Replica:
             self.adapters.release(call)
         call.decoding = False
         call.since_s = self.clock_s
-        self.queue.appendleft(call)
-        self.center.books.add(self.p, S.PREEMPTED, self.clock_s, 1)
+        self.enter(call, first=True)
+        self.center.books.add(self.p, column, self.clock_s, 1)
         self.center.books.add(self.p, S.RECOMPUTED, self.clock_s, lost)
 
     def room(self, call: Call) -> int:
@@ -368,6 +443,8 @@ class DataCenter:
         self.pool_rate = np.arange(len(plan.pools))
         self.replicas = [Replica(self, r, int(p)) for r, p in enumerate(replica_pools(plan))]
         self.turns = [0] * len(plan.groups)
+        self.flying = [0] * len(plan.workloads)
+        self.due_tick = [0] * len(plan.workloads)
         self.issued = [0] * len(plan.workloads)
         self.hold = [0] * len(plan.workloads)
         self.shed: set[int] = set()
@@ -402,8 +479,37 @@ class DataCenter:
         """What the accelerators of each pool draw now, float64[P] [W]."""
         watts = np.zeros(len(self.plan.pools))
         for replica in self.replicas:
-            watts[replica.p] += replica.draw_w
+            if replica.standing != S.OFF:
+                watts[replica.p] += replica.draw_w
         return watts
+
+    # What the fleet's control plane sees and does.
+
+    def load(self) -> Load:
+        """What the replicas have to do."""
+        return Load(
+            queued=np.array([len(r.queue) for r in self.replicas]),
+            running=np.array([len(r.running) for r in self.replicas]),
+            asked=np.array(self.turns),
+        )
+
+    def open(self, replicas: Sequence[int], tick: int) -> None:
+        """Let routers choose these from now on."""
+        for r in replicas:
+            self.replicas[r].standing = S.OPEN
+
+    def close(self, replicas: Sequence[int], tick: int) -> None:
+        """Let routers leave these out: what they hold they finish, and one that is off is on."""
+        for r in replicas:
+            self.replicas[r].standing = S.CLOSED_
+
+    def kill(self, replicas: Sequence[int], tick: int) -> None:
+        """Take these out now, or at the end of the step under way."""
+        for r in replicas:
+            if self.replicas[r].wake is not None:
+                self.replicas[r].shut()
+            else:
+                self.replicas[r].standing = S.DYING
 
     def change(self, rung: Rung, tick: int, until_tick: int) -> None:
         """Take up a governor's rung: its step costs from the next step on."""
@@ -454,32 +560,67 @@ class DataCenter:
         ):
             self.ask(w, at)
 
-    def arrive(self, request_id: int, input_tokens: int, output_tokens: int, came: int) -> None:
+    def arrive(
+        self, request_id: int, input_tokens: int, output_tokens: int, came: int, came_again: bool = False
+    ) -> None:
         """A request that came at the tick `came` is let in: a plain one is a call; any other runs its program."""
         w = workload_of(request_id)
         tick = self.env.now
+        workload = self.plan.workloads[w]
         measured = bool(came >= self.plan.warmup_tick)
-        if not self.plan.workloads[w]["sessions"] and not self.let_in(w, measured):
-            self.ask_again(w, tick + RETRY_TICKS)
-            return
-        self.in_flight += 1
-        if self.plan.workloads[w]["stages"] > 0:
+        if not came_again:
+            self.books.counters[w, S.ARRIVED] += measured and not workload["sessions"]
+            self.in_flight += 1
+        if w in self.shed:
+            self.refuse(request_id, came, measured, S.SHED)
+        elif self.over_limit(w):
+            self.refuse(request_id, came, measured, S.LIMITED)
+        elif workload["stages"] > 0:
             request = Request(request_id, input_tokens, output_tokens, seconds_of(came), measured)
             request.now_s = seconds_of(tick)
             self.env.process(run_program(self, request))
-        elif not self.put(request_id, input_tokens, output_tokens, measured, None, came):
-            self.in_flight -= 1
-            self.books.counters[w, S.REJECTED] += measured
-            self.ask_again(w, tick + RETRY_TICKS)
+        else:
+            self.put(request_id, input_tokens, output_tokens, measured, None, came)
 
-    def let_in(self, w: int, measured: bool) -> bool:
-        """Count a request that arrives now, or a turn of a session; False if it is turned away."""
-        self.books.counters[w, S.ARRIVED] += measured
-        if w not in self.shed:
+    def over_limit(self, w: int) -> bool:
+        """Whether a tenant asks for more now than it may; if not, the request counts."""
+        workload = self.plan.workloads[w]
+        if 0 < workload["most_in_flight"] <= self.flying[w]:
             return True
-        self.books.counters[w, S.SHED] += measured
-        self.books.counters[w, S.REJECTED] += measured
+        if workload["interval_tick"]:
+            due = max(self.due_tick[w], int(self.env.now))
+            if due - self.env.now > workload["burst_tick"]:
+                return True
+            self.due_tick[w] = due + int(workload["interval_tick"])
+        self.flying[w] += 1
         return False
+
+    def refuse(self, request_id: int, came: int, measured: bool, why: int) -> None:
+        """A plain request is turned away now: its client asks again, or no more."""
+        w = workload_of(request_id)
+        workload, tick = self.plan.workloads[w], int(self.env.now)
+        attempt = pass_of(request_id) + 1
+        if attempt < workload["attempts"]:
+            self.books.counters[w, S.RETRIED] += measured
+            pause_s = workload["backoff_s"] * 2 ** min(attempt - 1, 30)
+            pause_s *= 0.5 + rng.uniform(workload["retry_key"], keyed(request_id) * rng.DRAWS)
+            number = number_of(request_id)
+
+            def again(_: simpy.Event) -> None:
+                prompt, answer = (int(draw.tokens(self.plan, w, side, number)) for side in (0, 1))
+                self.arrive(request_id + 1, prompt, answer, came, came_again=True)
+
+            at = tick + max(tick_of(pause_s), 1)
+            self.at(at, ARRIVE, request_id + 1).callbacks.append(again)
+            return
+        self.in_flight -= 1
+        self.books.counters[w, S.REJECTED] += measured
+        if why != S.REJECTED:
+            self.books.counters[w, why] += measured
+        if workload["sessions"]:  # its first turn counts as one that came
+            self.books.counters[w, S.ARRIVED] += measured
+            self.books.counters[w, S.SESSIONS_FAILED] += measured
+        self.ask_again(w, tick + RETRY_TICKS)
 
     def put(
         self,
@@ -489,22 +630,111 @@ class DataCenter:
         measured: bool,
         request: Request | None,
         came: float,
-    ) -> bool:
-        """Route a call that is let in now to a replica; False if it is rejected there."""
+    ) -> None:
+        """A call is let in now."""
         came_s, since_s = seconds_of(came), seconds_of(self.env.now)
         call = Call(call_id, input_tokens, output_tokens, came_s, since_s, measured, request)
-        replica = self.route(call)
-        too_long = call.input + call.output > replica.pool["kv_capacity"]
-        if too_long or len(replica.queue) >= replica.pool["queue_limit"]:
-            return False
-        replica.put(call)
-        return True
+        self.offer(call, fresh=True)
 
-    def route(self, call: Call) -> Replica:
-        own_group = int(self.plan.workloads[call.workload]["group"])
-        g = own_group if call.request is None else call.request.group(self.plan)
+    def offer(self, call: Call, fresh: bool) -> None:
+        """Find a replica for a call, or turn it away. fresh: it comes for the first time."""
+        workload = self.plan.workloads[call.workload]
+        replica = self.choose(call)
+        if replica is not None:
+            limits = replica.pool["queue_limit"], workload["queue_limit"], workload["spill_above"]
+            fits = call.input + call.output <= replica.pool["kv_capacity"]
+            if fits and len(replica.queue) < min(limits):
+                replica.put(call)
+                if fresh and workload["patience_tick"]:
+                    at = self.env.now + int(workload["patience_tick"])
+                    self.at(at, ARRIVE, call.id).callbacks.append(lambda _: self.lose_patience(call))
+                return
+        call.replica = None
+        if call.request is not None:
+            self.fail_pass(call.request, call.measured, S.REJECTED)
+        elif workload["spill_ttft_s"] >= 0:
+            self.flying[call.workload] -= 1
+            self.spill(call)
+        else:
+            self.flying[call.workload] -= 1
+            self.refuse(call.id, tick_of(call.arrive_s), call.measured, S.REJECTED)
+
+    def fail_pass(self, request: Request, measured: bool, why: int) -> None:
+        """A pass is turned away now: its request fails when the others of its stage have ended. A turn of a session
+        counts as a request."""
+        w = request.workload
+        workload, counters = self.plan.workloads[w], self.books.counters[w]
+        self.books.stage_counters[workload["first_stage"] + request.stage, S.STAGE_REJECTED] += measured
+        if workload["sessions"]:
+            counters[S.REJECTED] += measured
+            if why != S.REJECTED:
+                counters[why] += measured
+        request.rejected(self.env.now)
+
+    def lose_patience(self, call: Call) -> None:
+        """The client of a call gives up, unless it was admitted before."""
+        replica = call.replica
+        if replica is None or call.admit_s is not None:
+            return
+        now_s, call.replica = seconds_of(self.env.now), None
+        replica.queue.remove(call)
+        if now_s > call.since_s:
+            self.books.spread(replica.p, S.WAITING_S, call.since_s, now_s, now_s - call.since_s)
+        if call.request is not None:
+            self.fail_pass(call.request, call.measured, S.EXPIRED)
+            return
+        self.flying[call.workload] -= 1
+        if call.attempt + 1 >= self.plan.workloads[call.workload]["attempts"]:
+            self.books.spread(replica.p, S.SYSTEM_S, call.arrive_s, now_s, now_s - call.arrive_s)
+        self.refuse(call.id, tick_of(call.arrive_s), call.measured, S.EXPIRED)
+
+    def spill(self, call: Call) -> None:
+        """Another service answers a plain request."""
+        w = call.workload
+        workload, now_s = self.plan.workloads[w], seconds_of(self.env.now)
+        first_s = now_s + workload["spill_ttft_s"] if call.first_s is None else call.first_s
+        finish_s = now_s + workload["spill_ttft_s"] + workload["spill_tpot_s"] * (call.output - 1)
+        self.in_flight -= 1
+        self.ask_again(w, tick_of(finish_s))
+        if not call.measured:
+            return
+        latency = {
+            S.TTFT: first_s - call.arrive_s,
+            S.E2E: finish_s - call.arrive_s,
+            S.QUEUE: now_s - call.arrive_s,
+        }
+        if call.output > 1:
+            latency[S.TPOT] = (finish_s - first_s) / (call.output - 1)
+        counters = self.books.counters[w]
+        counters[S.SPILLED] += 1
+        counters[S.SPILLED_INPUT] += call.input
+        counters[S.SPILLED_OUTPUT] += call.output
+        self.book_latencies(w, latency)
+
+    def choose(self, call: Call) -> Replica | None:
+        """A replica of the first group that is not full; if all are, of the first; None if none is open."""
+        plan = self.plan
+        row = plan.workloads[call.workload] if call.request is None else call.request.row(plan)
+        fallback = None
+        for g in plan.chains[row["chain"]]:
+            if g == S.NONE:
+                break
+            replica = self.route(int(g), call)
+            if replica is None:
+                continue
+            if len(replica.queue) + len(replica.running) < plan.groups[g]["overflow"]:
+                return replica
+            fallback = fallback or replica
+        return fallback
+
+    def route(self, g: int, call: Call) -> Replica | None:
+        """An open replica of group `g`."""
         group = self.plan.groups[g]
         members = self.replicas[group["first_replica"] :][: group["replicas"]]
+        members = [r for r in members if r.standing == S.OPEN]
+        self.turns[g] += 1
+        if not members:
+            return None
         router = group["router"]
         key = self.plan.workloads[call.workload]["route_key"]
 
@@ -519,12 +749,11 @@ class DataCenter:
                 return min(members, key=outstanding)
             if call.request.home not in members:
                 home = min(members, key=outstanding)
-                if g != own_group:
+                if g != self.plan.chains[self.plan.workloads[call.workload]["chain"], 0]:
                     return home
                 call.request.home = home
             return call.request.home
         if router == ROUND_ROBIN:
-            self.turns[g] += 1
             return members[(self.turns[g] - 1) % len(members)]
         if router == RANDOM:
             return pick(0)
@@ -547,7 +776,7 @@ class DataCenter:
     def complete(self, replica: Replica, call: Call) -> None:
         books, finish_s = self.books, replica.clock_s
         books.spread(replica.p, S.SYSTEM_S, call.arrive_s, finish_s, finish_s - call.arrive_s)
-        outside_s = float(replica.pool["first_token_s"])
+        outside_s = float(replica.pool["first_token_s"] + self.plan.network_s[call.workload, replica.p])
         assert call.first_s is not None and call.admit_s is not None
         turn = bool(self.plan.workloads[call.workload]["sessions"])
         if call.measured and (turn or call.request is None):
@@ -558,6 +787,7 @@ class DataCenter:
             call.request.call_ended(call, finish_s, outside_s, replica.number)
             return
         self.in_flight -= 1
+        self.flying[call.workload] -= 1
         self.ask_again(call.workload, tick_of(finish_s))
 
     def book_call(self, replica: Replica, call: Call, outside_s: float) -> None:
@@ -637,15 +867,18 @@ def run_reference(
     *,
     log_requests: int = 0,
     governor: Governor | None = None,
+    processes: Sequence[Callable[[simpy.Environment, Any], Steps]] = (),
     progress: Callable[[float], None] = lambda _: None,
 ) -> RunMetrics:
-    """Simulate one cell to its end."""
+    """Simulate one cell to its end. For its arguments see `sim.engine.control.run_plans`."""
     seen: list[tuple[float, float, int]] = []
     center = DataCenter(plan)
     every = max(1, plan.duration_tick // 200)
     center.env.process(_report(center, every, progress))
     if governor is not None:
         center.env.process(govern(center.env, center, governor, plan, seen))
+    for process in processes:
+        center.env.process(process(center.env, center))
     center.env.run()
     books = center.books
     end_s = max(r.clock_s for r in center.replicas)

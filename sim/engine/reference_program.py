@@ -73,9 +73,6 @@ class Request:
         """The running stage."""
         return plan.stages[plan.workloads[self.workload]["first_stage"] + self.stage]  # pyright: ignore[reportReturnType]
 
-    def group(self, plan: Plan) -> int:
-        return int(self.row(plan)["group"])
-
     def previous(self) -> float:
         """Mean output of the latest calls of the stage that stands before the running one."""
         before = self.progress[self.stage - 1] if self.stage else Progress()
@@ -211,18 +208,17 @@ def _arrive(center: DataCenter, request: Request, call_id: int) -> None:
     total = sum(tokens for _, tokens in request.texts(plan, 0))
     input_tokens = min(max(total, 1), int(stage["longest_input"]))
     workload, came, measured = plan.workloads[request.workload], center.env.now, request.measured
-    turn = bool(workload["sessions"])
-    if turn:  # a request of its own; the first with the time for which the session was held
+    if workload[
+        "sessions"
+    ]:  # a turn is a request of its own; the first with the time for which the session was held
         came = round(request.arrive_s * clock.TICKS_PER_S) if request.passes == 1 else came
         measured = bool(came >= plan.warmup_tick)
-        if not center.let_in(request.workload, measured):
-            request.rejected(center.env.now)
+        center.books.counters[request.workload, S.ARRIVED] += measured
+        if request.workload in center.shed:
+            center.fail_pass(request, measured, S.SHED)
             return
     output_tokens = _output(plan, request, call_id)
-    if not center.put(call_id, input_tokens, output_tokens, measured, request, came):
-        center.books.stage_counters[workload["first_stage"] + request.stage, S.STAGE_REJECTED] += measured
-        center.books.counters[request.workload, S.REJECTED] += measured * turn
-        request.rejected(center.env.now)
+    center.put(call_id, input_tokens, output_tokens, measured, request, came)
 
 
 def _output(plan: Plan, request: Request, call_id: int) -> int:
@@ -257,6 +253,7 @@ def _following(plan: Plan, request: Request) -> int:
 def _finish(center: DataCenter, request: Request) -> None:
     w, books, plan = request.workload, center.books, center.plan
     center.in_flight -= 1
+    center.flying[w] -= 1
     tick = round(request.now_s * clock.TICKS_PER_S)
     counters = books.counters[w]
     if request.failed == REJECTED_PASS or request.passes == 0:

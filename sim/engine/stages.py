@@ -34,25 +34,30 @@ class Stages(NamedTuple):
     most_calls: int
 
 
-def build_programs(programs: Sequence[Program], workloads: np.ndarray, groups: Mapping[str, int]) -> Stages:
-    """The programs of all workloads, end to end. groups: group number by model name.
+def build_programs(
+    programs: Sequence[Program],
+    workloads: np.ndarray,
+    regions: Sequence[str | None],
+    chain_of: Mapping[tuple[str, str | None], int],
+) -> Stages:
+    """The programs of all workloads, end to end. regions: of each workload.  chain_of: see `Routes`.
 
     Sets the columns `first_stage`, `stages`, `streamed` and `sessions` of `workloads`: no stages for a plain request.
     """
-    builder = _Builder(groups)
-    for row, program in zip(workloads, programs, strict=True):
+    builder = _Builder(chain_of)
+    for row, program, region in zip(workloads, programs, regions, strict=True):
         row["first_stage"] = len(builder.stages)
         if not program.is_plain:
             row["stages"] = len(program.stages)
             row["streamed"] = program.streamed
             row["sessions"] = program.session
-            builder.program(program)
+            builder.program(program, region)
     return builder.arrays()
 
 
 class _Builder:
-    def __init__(self, groups: Mapping[str, int]):
-        self.groups = groups
+    def __init__(self, chain_of: Mapping[tuple[str, str | None], int]):
+        self.chain_of = chain_of
         self.stages: list[np.void] = []
         self.reads: list[np.void] = []
         self.amounts: list[np.void] = []
@@ -66,15 +71,15 @@ class _Builder:
             self.most_calls,
         )
 
-    def program(self, program: Program) -> None:
+    def program(self, program: Program, region: str | None) -> None:
         numbers = {stage.name: s for s, stage in enumerate(program.stages)}
         for s, stage in enumerate(program.stages):
             self.stages.append(self.stage(stage, s, program, numbers))
+            self.stages[-1]["chain"] = self.chain_of[stage.model, region]
             self.most_calls = max(self.most_calls, min(stage.calls.most, PASSES - 1))
 
     def stage(self, stage: Stage, s: int, program: Program, numbers: Mapping[str, int]) -> np.void:
         row = np.zeros((), P.STAGE)
-        row["group"] = self.groups[stage.model]
         row["first_read"], row["reads"] = len(self.reads), len(stage.reads)
         row["grows"] = bool(stage.reads) and stage.reads[-1].kind == "transcript"
         self.reads += [_read(read, s, numbers, program.name) for read in stage.reads]

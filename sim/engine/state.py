@@ -123,6 +123,15 @@ NODE = np.dtype(
 )
 """A text in a prefix cache, behind the text that it follows."""
 
+LANE = np.dtype(
+    [
+        ("tail", np.int32),  # the last queued call of this class, or NONE
+        ("decoding", np.int32),  # calls of this class that decode
+    ],
+    align=True,
+)
+"""One priority class at one replica, where there are several."""
+
 PREFIX = np.dtype(
     [
         ("oldest", np.int32),
@@ -143,13 +152,17 @@ ADAPTER = np.dtype(
 )
 """A place for an adapter in a replica's memory."""
 
-# Counters per workload: REJECTED includes SHED; PASSED, ASKED and ANSWERED are of programs.
+# Counters per workload: REJECTED includes SHED, LIMITED and EXPIRED, each counted when the client asks no more; PASSED,
+# ASKED and ANSWERED are of programs; COMPLETED includes SPILLED, INPUT and OUTPUT do not.
 ARRIVED, COMPLETED, REJECTED, INPUT, OUTPUT, GOOD, GOOD_TTFT, GOOD_TPOT, WITH_TPOT = range(9)
 PASSED, ASKED, ANSWERED = range(9, 12)
-SHED = 12
+SHED, LIMITED, EXPIRED, RETRIED = range(12, 16)
+SPILLED, SPILLED_INPUT, SPILLED_OUTPUT = range(16, 19)
 # Of sessions, by how they ended: of themselves, by a rejected turn, cut by the end of the run; turns of the first kind.
-SESSIONS_ENDED, SESSIONS_FAILED, SESSIONS_CUT, SESSION_TURNS = range(13, 17)
-WORKLOAD_COUNTERS = 17
+SESSIONS_ENDED, SESSIONS_FAILED, SESSIONS_CUT, SESSION_TURNS = range(19, 23)
+WORKLOAD_COUNTERS = 23
+# What a replica is to its router and its power supply.
+OPEN, CLOSED_, DYING, OFF = range(4)
 # Latencies per workload.
 TTFT, TPOT, E2E, QUEUE = range(4)
 LATENCIES = 4
@@ -161,13 +174,14 @@ SESSION_S = 3  # of a session's one stage: from the first question to the last a
 STAGE_TIMES = 4
 # Columns of the time windows, per pool.
 ENERGY_J, BUSY_S, BATCH_S, DECODED, PREFILLED, WAITING_S, SYSTEM_S, STEPS, PREEMPTED, RECOMPUTED = range(10)
-PAIRS, READ_KV, CACHE_ASKED, CACHE_HIT = range(10, 14)
-ADAPTERS_ASKED, ADAPTERS_LOADED = range(14, 16)
-WINDOW_COLUMNS = 16
+PAIRS, READ_KV, CACHE_ASKED, CACHE_HIT, EVICTED = range(10, 15)
+ADAPTERS_ASKED, ADAPTERS_LOADED = range(15, 17)
+WINDOW_COLUMNS = 17
 # Scalars.
 FREE_HEAD, SPAWNED, LOGGED, NEXT_STREAM, NEXT_TICK, SEGMENTS = range(6)
 FREE_REQUEST, JOINED, PASSES_LOGGED, FREE_NODE, FREE_NODES, IN_FLIGHT = range(6, 12)
-SCALARS = 12
+STRANDED, STRANDED_TAIL, STRANDED_TICK = range(12, 15)
+SCALARS = 15
 
 STREAM = np.dtype(
     [
@@ -202,8 +216,14 @@ class State(NamedTuple):
     finishing: int64[R, at least max_batch], per replica a heap of (step at which a call ends << 28 | call).
     events: min tree over replicas by the key of their next event.
     routes: int64[G, :], a min tree per group over its replicas by outstanding calls.
-    spawned_tick, spawned_id, spawned_request: heap of calls that the run itself will issue, by (tick, id); request is
-    the slot of the request whose pass it is, or NONE where a client asks again.
+    spawned_tick, spawned_id, spawned_request, spawned_came: heap of events that the run itself will bring, by (tick,
+    id). request: the slot of the request whose pass arrives; NONE where a client asks (again, if `came`, the tick at
+    which it asked first, is earlier); or NONE - 1 - c where the patience of call c ends.
+    due_tick, flying: int64[W], when a tenant at its limit may next ask, and its requests that are in flight.
+    turns: int64[G], calls sent to each group so far.
+    standing: int32[R], OPEN, CLOSED_, DYING or OFF.  open, opens: int32[R] and int32[G], the open replicas of each
+    group from its first replica's place on, by number, and how many they are.
+    lanes: LANE[R, classes].
     hold: int64[W], tick before which no open arrival of a workload is let in.  shed: int32[W], 1: its requests are
     turned away.
     requests, progress: REQUEST[Q], REQUEST_STAGE[Q, :] of requests that run a program; joined: int32, those of which
@@ -224,11 +244,18 @@ class State(NamedTuple):
     events: np.ndarray
     routes: np.ndarray
     turns: np.ndarray
+    standing: np.ndarray
+    open: np.ndarray
+    opens: np.ndarray
+    lanes: np.ndarray
+    due_tick: np.ndarray
+    flying: np.ndarray
     hold: np.ndarray
     shed: np.ndarray
     spawned_tick: np.ndarray
     spawned_id: np.ndarray
     spawned_request: np.ndarray
+    spawned_came: np.ndarray
     requests: np.ndarray
     progress: np.ndarray
     joined: np.ndarray
@@ -281,6 +308,9 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
             tournament.update(tree, i, plan.pools["head_start"][members[i]])
     max_batch = int(plan.pools["max_batch"].max())
     scalars = np.zeros(SCALARS, np.int64)
+    scalars[STRANDED] = NONE
+    lanes = np.zeros((count, plan.classes), LANE)
+    lanes["tail"] = NONE
     clients = int(plan.workloads["clients"].sum())
     calls = link_free(_lines(max(1024, 2 * clients), CALL), 0, NONE)
     spawned = 1 << (clients + plan.most_calls + 1024).bit_length()
@@ -302,11 +332,18 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
         events=events,
         routes=routes,
         turns=np.zeros(len(plan.groups), np.int64),
+        standing=np.zeros(count, np.int32),
+        open=np.arange(count, dtype=np.int32),
+        opens=plan.groups["replicas"].astype(np.int32),
+        lanes=lanes,
+        due_tick=np.zeros(workloads, np.int64),
+        flying=np.zeros(workloads, np.int64),
         hold=np.zeros(workloads, np.int64),
         shed=np.zeros(workloads, np.int32),
         spawned_tick=np.zeros(spawned, np.int64),
         spawned_id=np.zeros(spawned, np.int64),
         spawned_request=np.zeros(spawned, np.int32),
+        spawned_came=np.zeros(spawned, np.int64),
         requests=_chained(np.zeros(1024 if programs else 1, REQUEST), "next"),
         progress=np.zeros((1024 if programs else 1, widest), REQUEST_STAGE),
         joined=np.zeros(max_batch + 1, np.int32),
@@ -391,7 +428,7 @@ def with_more_calls(state: State) -> State:
 
 def with_more_spawned(state: State) -> State:
     """The same state with room for twice as many calls that the run itself will issue."""
-    names = ("spawned_tick", "spawned_id", "spawned_request")
+    names = ("spawned_tick", "spawned_id", "spawned_request", "spawned_came")
     return state._replace(**{name: _doubled(getattr(state, name)) for name in names})
 
 

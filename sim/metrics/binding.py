@@ -92,9 +92,9 @@ def binding_section(observed: Observed, summary: Mapping[str, Any]) -> dict[str,
     `factor` times that load. `known_by` "tables": a bound from above, and `likely_rps` an estimate; "run": targets are
     missed already.
     """
-    limited = _at_limit(observed, summary)
-    pools = [_pool(observed, summary, i, limited) for i in range(len(observed.scenario.pools))]
-    headroom = _headroom(observed, summary, limited)
+    limited, limits = _at_limit(observed, summary), _limits(observed)
+    pools = [_pool(observed, summary, i, limited, limits[i]) for i in range(len(observed.scenario.pools))]
+    headroom = _headroom(observed, summary, limited, limits)
     worst = _binding_pool(pools, headroom)
     binds = worst["resource"]
     return {
@@ -181,11 +181,13 @@ def _governed(summary: Mapping[str, Any]) -> str | None:
 
 
 def _pool(
-    observed: Observed, summary: Mapping[str, Any], i: int, limited: Mapping[str, str | None]
+    observed: Observed,
+    summary: Mapping[str, Any],
+    i: int,
+    limited: Mapping[str, str | None],
+    first: Limit | None,
 ) -> dict[str, Any]:
     pool, seen = observed.scenario.pools[i], summary["pools"][i]
-    tpot_s = _tpot_s(observed, pool.model)
-    first = limit_of(observed.costs[i], pool, observed.lengths_of(pool.model), tpot_s)
     at_limit = pool.model in limited
     target = limited.get(pool.model)
     resource, why, share = (
@@ -194,7 +196,7 @@ def _pool(
         None,
     )
     if at_limit:
-        resource, why, share = _resource(observed, summary, i, target)
+        resource, why, share = _resource(observed, summary, i, target, first)
     return {
         "pool": pool.name,
         "model": pool.model,
@@ -208,7 +210,7 @@ def _pool(
 
 
 def _resource(
-    observed: Observed, summary: Mapping[str, Any], i: int, target: str | None
+    observed: Observed, summary: Mapping[str, Any], i: int, target: str | None, first: Limit | None
 ) -> tuple[str, str, float]:
     """What binds the pool numbered `i`, which is at its limit; why; and the share of a step that prompts add."""
     pool, cost, seen = observed.scenario.pools[i], observed.costs[i], summary["pools"][i]
@@ -228,7 +230,6 @@ def _resource(
     tokens = seen["tokens"]
     if tokens["recomputed"] > RECOMPUTED * max(tokens["prefilled"], 1.0):
         return kv
-    first = limit_of(cost, pool, lengths, _tpot_s(observed, pool.model))
     if first is not None and first.of_step and batch >= FULL * first.batch:
         return first.resource, first.why, share
     waits = target != "tpot" and any(map(_waits, asking))
@@ -353,6 +354,14 @@ def _saturated(cost: StepCost, pool: Pool, lengths: Moments, held: Sustained) ->
     return half is not None and held.requests_per_s < SATURATED * half.requests_per_s
 
 
+def _limits(observed: Observed) -> list[Limit | None]:
+    """What binds each pool first."""
+    return [
+        limit_of(cost, pool, observed.lengths_of(pool.model), _tpot_s(observed, pool.model))
+        for pool, cost in zip(observed.scenario.pools, observed.costs, strict=True)
+    ]
+
+
 def _tpot_s(observed: Observed, model: str) -> float | None:
     """The tightest TPOT target of the workloads that call `model`."""
     calling = {c.workload for c in observed.calls_for(model)}
@@ -360,31 +369,29 @@ def _tpot_s(observed: Observed, model: str) -> float | None:
 
 
 def _headroom(
-    observed: Observed, summary: Mapping[str, Any], limited: Mapping[str, str | None]
+    observed: Observed,
+    summary: Mapping[str, Any],
+    limited: Mapping[str, str | None],
+    limits: Sequence[Limit | None],
 ) -> dict[str, Any]:
     """Of the model that can grow least."""
-    found = list(_headrooms(observed, summary, limited))
+    found = list(_headrooms(observed, summary, limited, limits))
     known = [h for h in found if h["factor"] is not None]
     return min(known, key=lambda h: h["factor"]) if known else found[0]
 
 
 def _headrooms(
-    observed: Observed, summary: Mapping[str, Any], limited: Mapping[str, str | None]
+    observed: Observed,
+    summary: Mapping[str, Any],
+    limited: Mapping[str, str | None],
+    limits: Sequence[Limit | None],
 ) -> Iterator[dict[str, Any]]:
     for group in summary["overload"]["groups"]:
         model, offered = group["model"], group["offered_rps"]
         numbers = observed.pools_of(model)
-        limits = [
-            limit_of(
-                observed.costs[i],
-                observed.scenario.pools[i],
-                observed.lengths_of(model),
-                _tpot_s(observed, model),
-            )
-            for i in numbers
-        ]
+        first = [limits[i] for i in numbers]
         base = {"model": model, "counted": group["counted"], "busiest_rps": None}
-        if not offered or None in limits:
+        if not offered or None in first:
             none = dict.fromkeys(("held_rps", "rps", "factor", "likely_rps", "known_by"))
             yield {**base, **none}
             continue
@@ -395,7 +402,7 @@ def _headrooms(
             yield {**base, "busiest_rps": busiest, **held, "likely_rps": -short, "known_by": "run"}
             continue
         counts = [observed.scenario.pools[i].replicas for i in numbers]
-        known = [limit for limit in limits if limit is not None]
+        known = [limit for limit in first if limit is not None]
         most = sum(limit.requests_per_s * n for limit, n in zip(known, counts, strict=True))
         likely = sum(limit.likely_per_s * n for limit, n in zip(known, counts, strict=True))
         held = {"held_rps": most, "rps": max(most - busiest, 0.0), "factor": max(most / busiest, 1.0)}

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sim.scenario import placement
 from sim.scenario.adapters import Adapters
-from sim.scenario.fields import UNSET, Count, Fraction, Number, Refusal, Table, Usd, Watts
+from sim.scenario.fields import UNSET, Count, Fraction, Name, Number, Refusal, Table, Usd, Watts, Whole
 from sim.scenario.fleet import SERVERS_PER_RACK, Failures, Maintenance, Scaler, Spot, StartUp
 from sim.scenario.job import job_scheduler
 from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
@@ -198,6 +198,25 @@ class Pool(Table):
         examples=[{"kind": "chunked-prefill", "max_batch": 256, "token_budget": 2048}],
     )
 
+    region: Name | None = Field(
+        default=None,
+        description="Region that it stands in. Requests go to the nearest first.",
+        examples=["us-east"],
+    )
+    tier: Whole = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Requests go to pools of the lowest tier first, and to others when those are full.",
+        examples=[1],
+    )
+    overflow_above: Count | None = Field(
+        default=None,
+        le=2**30,
+        description="Calls at the replica that would take one: with as many it is offered to the pools of the next "
+        "tier or region. Default: max_batch.",
+        examples=[64],
+    )
     purchase: Literal["own", "reserved", "on-demand", "spot"] | None = Field(
         default=None,
         description="How the pool's accelerators are had. own: bought, paid for all the time. reserved: rented at a "

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from sim.errors import Fault, ScenarioError, did_you_mean
+from sim.scenario.client import Link
+from sim.scenario.clientcheck import client_faults, region_faults
 from sim.scenario.crosscheck import Outline, cross_faults
 from sim.scenario.fields import Count, Name, Positive, Refusal, Seconds, Table, Whole, read_duration
 from sim.scenario.fleet import Event
@@ -129,6 +131,9 @@ class Scenario(Table):
     training: tuple[Training, ...] = Field(
         default=(), description="Training runs that share the site: any number of [[training]]."
     )
+    links: tuple[Link, ...] = Field(
+        default=(), alias="link", description="Ways between regions: any number of [[link]]."
+    )
     events: tuple[Event, ...] | None = Field(
         default=None, alias="event", description="Outages at given times: any number of [[event]]."
     )
@@ -207,6 +212,7 @@ class Scenario(Table):
         faults += [*self._session_faults(), *self._adapter_faults()]
         faults += job_faults(self.workloads, self.pools)
         faults += fleet_faults(self.pools, self.events or (), self.cells)
+        faults += [*client_faults(self), *region_faults(self)]
         if faults:
             raise ScenarioError(faults)
         return self

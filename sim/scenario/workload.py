@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from sim.scenario.arrivals import Arrivals, TraceArrivals
-from sim.scenario.fields import UNSET, Refusal, Seconds, Table
+from sim.scenario.client import Limit, Retry, Spill
+from sim.scenario.fields import UNSET, Count, Name, Refusal, Seconds, Table, Whole
 from sim.scenario.job import Job, completed_job, job_lengths, makes_jobs
 from sim.scenario.lengths import (
     FixedLengths,
@@ -18,6 +19,7 @@ from sim.scenario.lengths import (
     UniformLengths,
     lengths_form,
 )
+from sim.scenario.mitigation import NONE as NO_TECHNIQUE
 from sim.scenario.mitigation import AnyMitigation, Mitigation
 from sim.scenario.names import ModelName, length_table_name
 from sim.scenario.session import Session
@@ -111,6 +113,63 @@ class Workload(Table):
         description="Latency targets, each optional.",
         examples=[{"ttft": "1 s", "tpot": "50 ms"}],
     )
+    priority: Whole = Field(
+        default=0,
+        ge=-1000,
+        le=1000,
+        description="Calls of a higher priority go first: they are before others in a replica's queue, and where there "
+        "is no place or KV room for one, calls of a lower priority that decode are sent back to the queue, to be "
+        "recomputed (not where the scheduler reserves KV in full).",
+        examples=[1],
+    )
+    admit_below: Count | None = Field(
+        default=None,
+        le=2**30,
+        description="Calls running at a replica; a call of this workload waits while there are as many, so that "
+        "others keep short steps. Only for a workload of a lower priority than the others of its model. Default: no "
+        "limit.",
+        examples=[32],
+    )
+    queue_limit: Count | None = Field(
+        default=None,
+        le=2**30,
+        description="Calls that may wait at a replica; one of this workload that finds more is rejected. Default: "
+        "the scheduler's.",
+        examples=[20],
+    )
+    patience_s: Seconds | None = Field(
+        default=None,
+        alias="patience",
+        gt=0,
+        description="Time after which the client of a call that still waits for its first admission gives up [s]. "
+        "Default: none does.",
+        examples=["10 s"],
+    )
+    retry: Retry | None = Field(
+        default=None,
+        description="How clients ask again. Default: they do not.",
+        examples=[{"attempts": 3, "backoff": "1 s"}],
+    )
+    limit: Limit | None = Field(
+        default=None,
+        description="What the workload, as one tenant, may ask. Default: anything.",
+        examples=[{"rate_per_s": 50, "burst": 100}],
+    )
+    spill: Spill | None = Field(
+        default=None,
+        description="Another service that takes what finds no room. Default: none.",
+        examples=[{"above": 8, "usd_per_mtok_input": 0.88, "usd_per_mtok_output": 0.88}],
+    )
+    region: Name | None = Field(
+        default=None,
+        description="Region of its users; the way to a pool in another adds the round trip of a [[link]].",
+        examples=["eu-west"],
+    )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a request is one call that nothing follows."""
+        return self.mitigation.technique == NO_TECHNIQUE and self.session is None
 
     @field_validator("job", mode="before")
     @classmethod

@@ -7,6 +7,7 @@ lost its worker comes back as `Lost`; what becomes of it is the caller's to deci
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from typing import Protocol
 
+from sim.errors import Fault, UserError
 from sim.study.sweep_point import Batch, Done, run_batch
 
 
@@ -51,6 +53,25 @@ class Executor(Protocol):
     def close(self) -> None:
         """End the workers that it started."""
         ...
+
+
+def executor_of(
+    *, processes: int | None = None, workers: int | None = None, cluster: str | None = None
+) -> Executor:
+    """Local processes (so many, or one per core), or a local Dask cluster of `workers`, or the scheduler at `cluster`.
+
+    Raises UserError where more than one is asked for, where Dask is not installed, and where no scheduler answers.
+    """
+    places = {"--processes": processes, "--workers": workers, "--cluster": cluster}
+    asked = [name for name, given in places.items() if given]
+    if len(asked) > 1:
+        raise UserError(Fault(asked[1], f"says otherwise than {asked[0]} where to run", "give one of them"))
+    if cluster or workers:
+        from sim.study.cluster import Dask
+
+        return Dask(cluster, workers or 0)
+    count = processes or os.cpu_count() or 1
+    return InProcess() if count == 1 else Processes(count)
 
 
 class InProcess:

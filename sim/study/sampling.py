@@ -35,7 +35,7 @@ def unit_points(method: str, count: int, dimensions: int, seed: int) -> np.ndarr
         points = qmc.LatinHypercube(dimensions, rng=np.random.default_rng(seed)).random(count)
     else:
         points = qmc.Sobol(dimensions, rng=np.random.default_rng(seed)).random(count)
-    return np.clip(points, EDGE, 1 - EDGE)
+    return np.clip(points, EDGE, 1 - EDGE, out=points)
 
 
 def correlated(points: np.ndarray, rank: np.ndarray) -> np.ndarray:

@@ -14,10 +14,10 @@ import numpy as np
 
 from sim.errors import Fault, Interrupted, UserError
 from sim.scenario.load import read_data
-from sim.study.executors import Executor, ExecutorFailed, Lost
+from sim.study.executors import Executor, ExecutorFailed, Lost, executor_of
 from sim.study.sweep_design import A, B, Design, design_of
-from sim.study.sweep_file import Sweep
-from sim.study.sweep_point import RETRIES, Batch, Done, code_hash, failed
+from sim.study.sweep_file import Sweep, load_sweep
+from sim.study.sweep_point import RETRIES, Batch, Done, code_hash, failed, run_batch
 from sim.study.sweep_statistics import relative_half_width
 from sim.study.sweep_store import FAILED, MANIFEST, RESULTS, SUMMARY, Found, Store
 from sim.study.sweep_summary import Runs, check_metric, settings_summary
@@ -110,6 +110,40 @@ class Dealer:
 def plan_sweep(sweep: Sweep) -> Design:
     """The design of a sweep file that was loaded. Raises UserError for what its scenario refuses."""
     return design_of(sweep, read_data(sweep.scenario), str(Path(sweep.scenario).parent), code_hash())
+
+
+def sweep(
+    file: str | Path,
+    directory: str | Path,
+    *,
+    processes: int | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    resume: bool = False,
+    report: Report = lambda _: None,
+) -> dict[str, Any]:
+    """Run the sweep in the TOML file `file` into `directory`; its summary (`summary.json` there).
+
+    processes, workers, cluster: where it runs, as `sim.study.executors.executor_of` has it.  report: is told of
+    progress. A script that calls this with several processes needs `if __name__ == "__main__":`, for each process
+    reads the script again. Raises what `plan_sweep` and `run_sweep` raise.
+    """
+    given = load_sweep(file)
+    design = plan_sweep(given)
+    executor = executor_of(processes=processes, workers=workers, cluster=cluster)
+    try:
+        compile_kernel(design)
+        return run_sweep(given, design, executor, directory, resume=resume, report=report)
+    finally:
+        executor.close()
+
+
+def compile_kernel(design: Design) -> None:
+    """Compile the kernel once, here, by a first run if need be, and not in every worker at the same time."""
+    from sim.engine.kernel.jit import is_compiled
+
+    if not is_compiled():
+        run_batch(Batch(design.data, design.folder, design.code, (design.task(0),)))
 
 
 def run_sweep(

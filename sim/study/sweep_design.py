@@ -157,8 +157,9 @@ def design_of(sweep: Sweep, data: Mapping[str, Any], folder: str, code: str) -> 
     points, parts, tornado = _unit_rows(sweep, len(names), factors)
     points = _correlate(sweep, points)
     settings = tuple(_setting(base, folder, values) for values in _settings(sweep))
-    columns = [_column(sweep, i, name, points[:, i]) for i, name in enumerate(names)]
-    values = np.stack(columns, axis=1) if columns else np.zeros((len(points), 0))
+    values = points  # in their place: this table is what grows with the points of a sweep
+    for i, name in enumerate(names):
+        values[:, i] = _column(sweep, i, name, points[:, i])
     _apply_factors(sweep, values, base, folder, settings)
     _check_medians(base, folder, settings, names, values)
     indices = sweep.sensitivity is not None and sweep.sensitivity.indices

@@ -21,6 +21,8 @@ from sim.workload.rate import warp
 from sim.workload.trace import Trace, read_trace, unhashed
 
 NO_LIMIT = 1 << 40
+NO_COUNT = 2**31 - 1
+TICKS_PER_S = 2.0**30
 SLO_SLACK = 1e-9
 """Relative: a latency that equals its target up to rounding meets it."""
 _PROCESS = {
@@ -33,7 +35,10 @@ _PROCESS = {
     "trace": P.TRACE,
     "all-at-once": P.AT_ONCE,
 }
-_KEYS = ("arrival_key", "input_key", "output_key", "cell_key", "route_key", "program_key", "adapter_key")
+_KEYS = (
+    *("arrival_key", "input_key", "output_key", "cell_key", "route_key", "program_key", "retry_key"),
+    "adapter_key",
+)
 
 
 @dataclass(frozen=True)
@@ -91,24 +96,51 @@ def read_traces(scenario: Scenario) -> dict[str, Trace]:
     return found
 
 
-def build_demand(scenario: Scenario, groups: Mapping[str, int], traces: Mapping[str, Trace]) -> Demand:
-    """Demand of one of the scenario's cells. groups: group number by model name."""
+def build_demand(
+    scenario: Scenario, chain_of: Mapping[tuple[str, str | None], int], traces: Mapping[str, Trace]
+) -> Demand:
+    """Demand of one of the scenario's cells. chain_of: chain of groups by model and region of who asks."""
     builder = _Builder(traces)
     count = len(scenario.workloads)
+    classes = sorted({w.priority for w in scenario.workloads}, reverse=True)
     workloads, lengths = np.zeros(count, P.WORKLOAD), np.zeros((count, 2), P.LENGTH)
     for w, workload in enumerate(scenario.workloads):
         row = workloads[w]
-        row["group"] = groups[workload.model]
+        row["chain"] = chain_of[workload.model, workload.region]
+        row["class_"] = classes.index(workload.priority)
         for i, name in enumerate(_KEYS):
             row[name] = stream_key(scenario.seed, w, i)
         for name in ("ttft_s", "tpot_s", "e2e_s"):
             target = getattr(workload.slo, name)
             row[f"slo_{name}"] = np.inf if target is None else target * (1 + SLO_SLACK)
+        _clients(row, workload, scenario.cells)
         builder.arrivals(row, workload, scenario.cells, scenario.duration_s)
         builder.lengths(lengths[w], workload)
     arrays = {name: pieces.array() for name, pieces in builder.pieces.items()}
     arrays["block_first"][-1] = builder.pieces["blocks"].size
     return Demand(workloads, lengths, **arrays)
+
+
+def _clients(row: np.void, workload: Workload, cells: int) -> None:
+    """What clients may ask and how long they wait; limits of a tenant are shared out among the cells."""
+    row["queue_limit"] = workload.queue_limit or NO_COUNT
+    row["admit_below"] = workload.admit_below or NO_COUNT
+    row["attempts"], row["spill_above"], row["spill_ttft_s"] = 1, NO_COUNT, -1.0
+    if workload.patience_s is not None:
+        row["patience_tick"] = max(1, round(workload.patience_s * TICKS_PER_S))
+    if workload.retry is not None:
+        row["attempts"], row["backoff_s"] = workload.retry.attempts, workload.retry.backoff_s
+    if workload.spill is not None:
+        spill = workload.spill
+        row["spill_above"], row["spill_ttft_s"], row["spill_tpot_s"] = spill.above, spill.ttft_s, spill.tpot_s
+    if workload.limit is not None:
+        limit = workload.limit
+        if limit.in_flight is not None:
+            row["most_in_flight"] = max(1, limit.in_flight // cells)
+        if limit.rate_per_s is not None:
+            interval_s = cells / limit.rate_per_s
+            row["interval_tick"] = max(1, round(interval_s * TICKS_PER_S))
+            row["burst_tick"] = round((max(1, limit.burst / cells) - 1) * interval_s * TICKS_PER_S)
 
 
 class _Builder:

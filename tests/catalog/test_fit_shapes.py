@@ -33,18 +33,18 @@ def test_left_out_days_choose_no_more_harmonics_than_there_are():
 
 def test_a_smooth_fit_beats_a_noisy_last_week_and_the_truth_is_told_where_nothing_repeats():
     found = two_weeks(wave(0.5, 0.0, 0.2))
-    errors = found["error_of_shape"]
+    errors = found.error_of_shape
     assert errors["harmonics"] < errors["same hour last week"] < errors["flat"]
-    noise = two_weeks(wave(0.0, 0.0, 0.3))["error_of_shape"]
+    noise = two_weeks(wave(0.0, 0.0, 0.3)).error_of_shape
     assert noise["flat"] <= noise["harmonics"] * 1.02 < noise["same hour last week"]
 
 
 def test_the_level_of_the_second_week_is_told_apart_from_its_shape():
     grown = wave(0.4, 0.0) * np.where(HOURS < WEEK_H, 1.0, 1.5)
     found = two_weeks(grown)
-    assert found["second_over_first"] == pytest.approx(1.5)
-    assert found["error"]["harmonics"] == pytest.approx(1 / 3, rel=0.02)
-    assert found["error_of_shape"]["harmonics"] == pytest.approx(0.0, abs=1e-9)
+    assert found.second_over_first == pytest.approx(1.5)
+    assert found.error["harmonics"] == pytest.approx(1 / 3, rel=0.02)
+    assert found.error_of_shape["harmonics"] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_windows_without_arrivals_are_gaps():

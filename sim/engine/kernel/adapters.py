@@ -69,3 +69,11 @@ def release_adapter(plan, st, r, call_id):
     if places[i].users == 0:
         st.adapter_releases[r] += 1
         places[i].unused = st.adapter_releases[r]
+
+
+@inlined
+def forget_adapters(st, r):
+    """Replica `r`, on which no call runs, loses its memory."""
+    for place in st.adapters[r]:
+        place.id = NONE
+        place.unused = 0

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from sim.engine.kernel import draw, tournament
 from sim.engine.kernel.clock import ARRIVE, END, NEVER_TICK, key_of, seconds_of, tick_of
-from sim.engine.kernel.ident import name_of, number_of, workload_of
+from sim.engine.kernel.ident import name_of, number_of, pass_of, workload_of
 from sim.engine.kernel.jit import entry, inlined
-from sim.engine.kernel.program import (
-    RETRY_TICKS,
-    ask_again,
-    begin_request,
-    call_rejected,
-    go_on,
-    output_tokens,
-)
+from sim.engine.kernel.offer import lose_patience, offer, offer_stranded, over_limit, refuse, refuse_pass
+from sim.engine.kernel.program import begin_request, go_on, output_tokens
 from sim.engine.kernel.record import window_of
-from sim.engine.kernel.replica import begin, end, enqueue, free_call
-from sim.engine.kernel.route import route
+from sim.engine.kernel.replica import begin, end
 from sim.engine.kernel.spawned import drop_first, spawn
-from sim.engine.kernel.texts import input_tokens, stage_of
+from sim.engine.kernel.texts import input_tokens
 from sim.engine.plan import CLOSED
 from sim.engine.state import (
     ARRIVED,
@@ -26,13 +19,13 @@ from sim.engine.state import (
     FREE_NODES,
     FREE_REQUEST,
     JOINED,
+    LIMITED,
     NEXT_STREAM,
     NEXT_TICK,
     NONE,
-    REJECTED,
     SHED,
     SPAWNED,
-    STAGE_REJECTED,
+    STRANDED,
 )
 
 REACHED, NEED_CALLS, NEED_WINDOWS, NEED_SPAWNED, NEED_REQUESTS, NEED_NODES = range(6)
@@ -47,7 +40,7 @@ def start(plan, st):
             stream = st.streams[w]
             stream.finished = 1
             for _ in range(min(workload.clients, workload.limit)):
-                spawn(st, 0, name_of(w, stream.issued * plan.cells + plan.cell), NONE)
+                spawn(st, 0, name_of(w, stream.issued * plan.cells + plan.cell), NONE, 0)
                 stream.issued += 1
     next_stream(plan, st)
 
@@ -82,6 +75,9 @@ def advance(plan, st, until_tick):
             return NEED_SPAWNED
         if st.scalars[JOINED] > 0:
             go_on(plan, st)
+            continue
+        if st.scalars[STRANDED] != NONE:
+            offer_stranded(plan, st)
             continue
         r = tournament.first(st.events)
         event = tournament.key_at(st.events, r)
@@ -124,7 +120,11 @@ def _arrive(plan, st, tick):
     if spawned:
         call_id = st.spawned_id[0]
         q = st.spawned_request[0]
+        came = st.spawned_came[0]
         drop_first(st)
+        if q < NONE:
+            lose_patience(plan, st, NONE - 1 - q, call_id, tick)
+            return
         w = workload_of(call_id)
         if q == NONE:
             number = number_of(call_id)
@@ -145,19 +145,22 @@ def _arrive(plan, st, tick):
     if turn and st.requests[q].passes == 1:
         came = tick_of(st.requests[q].arrive_s)  # with the time for which the session was held
     measured = came >= plan.warmup_tick
-    if turn or (q == NONE and not in_session):
+    if turn:
         st.counters[w, ARRIVED] += measured
         if st.shed[w] == 1:
-            st.counters[w, SHED] += measured
-            st.counters[w, REJECTED] += measured
-            if turn:
-                call_rejected(st, q, seconds_of(tick))
-            else:
-                ask_again(plan, st, w, tick + RETRY_TICKS)
+            refuse_pass(plan, st, q, measured, tick, SHED)
             return
-    if q == NONE and plan.workloads[w].stages > 0:
-        begin_request(plan, st, call_id, input_, output, came, tick)
-        return
+    elif q == NONE:
+        st.counters[w, ARRIVED] += measured and pass_of(call_id) == 0 and not in_session
+        if st.shed[w] == 1:
+            refuse(plan, st, call_id, came, measured, tick, SHED)
+            return
+        if over_limit(plan, st, w, tick):
+            refuse(plan, st, call_id, came, measured, tick, LIMITED)
+            return
+        if plan.workloads[w].stages > 0:
+            begin_request(plan, st, call_id, input_, output, came, tick)
+            return
     c = st.scalars[FREE_HEAD]
     call = st.calls[c]
     st.scalars[FREE_HEAD] = call.next
@@ -173,18 +176,4 @@ def _arrive(plan, st, tick):
     st.call_request[c] = q
     if q != NONE:
         st.call_cached[c] = 0
-    g = plan.workloads[w].group if q == NONE else plan.stages[stage_of(plan, st, q)].group
-    r = route(plan, st, g, c, q, tick)
-    replica = st.replicas[r]
-    pool = plan.pools[replica.pool]
-    if replica.queued < pool.queue_limit and call.input + call.output <= pool.kv_capacity:
-        enqueue(plan, st, r, c, tick)
-        return
-    free_call(st, c)
-    if q == NONE:
-        st.counters[w, REJECTED] += measured
-        ask_again(plan, st, w, tick + RETRY_TICKS)
-    else:
-        st.stage_counters[stage_of(plan, st, q), STAGE_REJECTED] += call.measured
-        st.counters[w, REJECTED] += call.measured * turn
-        call_rejected(st, q, call.since_s)
+    offer(plan, st, c, tick, True)

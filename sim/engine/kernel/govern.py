@@ -7,6 +7,7 @@ from sim.engine.kernel.advance import next_stream
 from sim.engine.kernel.clock import END, NEVER
 from sim.engine.kernel.jit import entry
 from sim.engine.kernel.replica import cut, pace, steps_until
+from sim.engine.state import OFF
 
 
 @entry
@@ -17,6 +18,8 @@ def draw_w(plan, st, tick, watts):
         replica = st.replicas[r]
         rate = replica.rate
         costs = plan.rates[rate]
+        if st.standing[r] == OFF:
+            continue
         if tournament.key_at(st.events, r) == NEVER:
             watts[replica.pool] += costs.idle_w
             continue

@@ -227,6 +227,14 @@ def make_room(plan, st, r):
 
 
 @inlined
+def forget_all(st, r):
+    """Empty the cache of replica `r`, which runs no call."""
+    while st.prefixes[r].oldest != NONE:
+        node = st.prefixes[r].oldest
+        _shorten(st, r, node, st.nodes[node].tokens)
+
+
+@inlined
 def _shorten(st, r, node, tokens):
     """Take up to `tokens` off the end of an evictable text; returns how many."""
     entry_ = st.nodes[node]

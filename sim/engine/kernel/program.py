@@ -205,7 +205,7 @@ def _runs(plan, st, q):
     request.sum = 0
     request.first_s = math.inf
     for i in range(calls):
-        spawn(st, tick, request.id + request.first_pass + i, q)
+        spawn(st, tick, request.id + request.first_pass + i, q, tick)
     request.passes += calls
     return True
 
@@ -250,9 +250,17 @@ def _finish(plan, st, q):
         st.counters[w, REJECTED] += request.measured
     elif request.measured == 1:
         request_completed(plan, st, q)
+    fly(plan, st, w, -1)
     ask_again(plan, st, w, tick)
     request.next = st.scalars[FREE_REQUEST]
     st.scalars[FREE_REQUEST] = q
+
+
+@inlined
+def fly(plan, st, w, change):
+    """A request of a workload that may have but so many in flight was let in (+1), or is over (-1)."""
+    if plan.workloads[w].most_in_flight > 0:
+        st.flying[w] += change
 
 
 @inlined
@@ -263,5 +271,5 @@ def ask_again(plan, st, w, tick):
         stream = st.streams[w]
         at = tick + workload.think_tick
         if at < plan.duration_tick and stream.issued < workload.limit:
-            spawn(st, at, (w << 54) | ((stream.issued * plan.cells + plan.cell) << 14), NONE)
+            spawn(st, at, (w << 54) | ((stream.issued * plan.cells + plan.cell) << 14), NONE, at)
             stream.issued += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from sim.engine.kernel.clock import seconds_of
 from sim.engine.kernel.jit import inlined, shared
 from sim.engine.state import (
     ANSWERED,
@@ -22,6 +23,9 @@ from sim.engine.state import (
     SESSION_S,
     SESSION_TURNS,
     SESSIONS_ENDED,
+    SPILLED,
+    SPILLED_INPUT,
+    SPILLED_OUTPUT,
     STAGE_CACHED,
     STAGE_CALLS,
     STAGE_E2E_S,
@@ -82,7 +86,7 @@ def completed(plan, st, r, pool, call, finish_s):
     if call.measured == 0:
         return
     w = call.id >> 54
-    outside_s = plan.pools[pool].first_token_s
+    outside_s = plan.pools[pool].first_token_s + plan.network_s[w, pool]
     counters = st.counters[w]
     counters[COMPLETED] += 1
     counters[INPUT] += call.input
@@ -103,6 +107,27 @@ def completed(plan, st, r, pool, call, finish_s):
     if logged < st.log.size:
         _log_call(st.log[logged], call, r, finish_s)
         st.scalars[LOGGED] = logged + 1
+
+
+@inlined
+def spilled(plan, st, call, tick):
+    """Another service answers a plain request, of which it hears at `tick`; returns when it is done [s]."""
+    w = call.id >> 54
+    workload = plan.workloads[w]
+    asked_s = seconds_of(tick)
+    first_s = call.first_s if call.first_s >= 0.0 else asked_s + workload.spill_ttft_s
+    finish_s = asked_s + workload.spill_ttft_s + workload.spill_tpot_s * (call.output - 1)
+    if call.measured == 1:
+        counters = st.counters[w]
+        counters[COMPLETED] += 1
+        counters[SPILLED] += 1
+        counters[SPILLED_INPUT] += call.input
+        counters[SPILLED_OUTPUT] += call.output
+        tpot_s = (finish_s - first_s) / (call.output - 1) if call.output > 1 else -1.0
+        _book_latencies(
+            plan, st, w, first_s - call.arrive_s, tpot_s, finish_s - call.arrive_s, asked_s - call.arrive_s
+        )
+    return finish_s
 
 
 @inlined
@@ -169,7 +194,7 @@ def pass_completed(plan, st, r, pool, c, finish_s):
     q = st.call_request[c]
     if call.measured == 1:
         stage = workload.first_stage + st.requests[q].stage
-        outside_s = plan.pools[pool].first_token_s
+        outside_s = plan.pools[pool].first_token_s + plan.network_s[call.id >> 54, pool]
         ttft_s = call.first_s - call.arrive_s + outside_s
         e2e_s = finish_s - call.arrive_s + outside_s
         counters, times = st.stage_counters[stage], st.stage_times[stage]

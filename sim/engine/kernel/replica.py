@@ -13,36 +13,42 @@ from sim.engine.kernel import heap, tournament
 from sim.engine.kernel.adapters import adapter_of, hold_adapter, place_for, release_adapter
 from sim.engine.kernel.clock import BEGIN, END, NEVER, key_of, seconds_of, tick_of
 from sim.engine.kernel.jit import inlined, shared
-from sim.engine.kernel.prefetch import prefetch
-from sim.engine.kernel.prefix import (
-    admit_prefix,
-    forget_uncomputed,
-    leave_output,
-    make_room,
-    release_prefix,
+from sim.engine.kernel.lanes import (
+    class_of,
+    count_outstanding,
+    free_call,
+    leave_queue,
+    queue_last,
 )
-from sim.engine.kernel.program import ask_again, call_ended
+from sim.engine.kernel.preempt import (
+    CALL_BITS,
+    CALL_MASK,
+    gives_way,
+    preempt,
+    room_of,
+    stop_decoding,
+    strand,
+)
+from sim.engine.kernel.prefetch import prefetch
+from sim.engine.kernel.prefix import admit_prefix, leave_output, make_room
+from sim.engine.kernel.program import ask_again, call_ended, fly
 from sim.engine.kernel.record import completed, pass_completed, spread, waited, window_of
-from sim.engine.plan import CHUNKED_PREFILL, LEAST_OUTSTANDING, PREFILL_FIRST, SESSION, STATIC
+from sim.engine.plan import CHUNKED_PREFILL, PREFILL_FIRST, STATIC
 from sim.engine.state import (
     BATCH_S,
     BUSY_S,
     DECODED,
+    DYING,
     ENERGY_J,
-    FREE_HEAD,
     NONE,
     PAIRS,
     PREEMPTED,
     PREFILLED,
     READ_KV,
-    RECOMPUTED,
     SEGMENTS,
     STEPS,
     SYSTEM_S,
 )
-
-CALL_BITS = 28
-_CALL_MASK = (1 << CALL_BITS) - 1
 
 
 @shared
@@ -85,18 +91,6 @@ def schedule(st, r, key):
 
 
 @inlined
-def count_outstanding(plan, st, r, change):
-    """A call came to (+1) or left (-1) replica `r`; keep the router's view."""
-    replica = st.replicas[r]
-    replica.outstanding += change
-    g = plan.pools[replica.pool].group
-    group = plan.groups[g]
-    if group.router == LEAST_OUTSTANDING or group.router >= SESSION:
-        i = r - group.first_replica
-        tournament.update(st.routes[g], i, replica.outstanding + plan.pools[replica.pool].head_start)
-
-
-@inlined
 def pace(plan, replica):
     """What each further step of the segment adds to its accelerator time, and its host time [s]."""
     rate, batch = replica.rate, replica.batch
@@ -108,24 +102,25 @@ def pace(plan, replica):
 def enqueue(plan, st, r, c, tick):
     """A call arrives at replica `r`: wake an idle replica, or cut a segment that the call may join."""
     replica = st.replicas[r]
-    call = st.calls[c]
-    call.next = NONE
-    if replica.queued == 0:
-        replica.queue_head = c
-    else:
-        st.calls[replica.queue_tail].next = c
-    replica.queue_tail = c
-    replica.queued += 1
-    replica.queued_tokens += call.input
+    queue_last(plan, st, r, c)
     count_outstanding(plan, st, r, 1)
     event = tournament.key_at(st.events, r)
     if event == NEVER:
         replica.end_s = seconds_of(tick)
         schedule(st, r, key_of(tick, BEGIN))
-    elif replica.queued == 1 and replica.segment_steps > 1 and (event & 3) == END:
-        pool = plan.pools[replica.pool]
-        if pool.scheduler != STATIC and replica.running < pool.max_batch:
-            cut(plan, st, r, tick)
+    elif replica.queue_head == c and replica.segment_steps > 1 and (event & 3) == END:
+        look_again(plan, st, r, tick)
+
+
+@inlined
+def look_again(plan, st, r, tick):
+    """Another call is the first in the queue of replica `r`: let the decode segment end where it may join."""
+    replica = st.replicas[r]
+    pool = plan.pools[replica.pool]
+    if pool.scheduler != STATIC and (
+        replica.running < pool.max_batch or gives_way(plan, st, r, st.calls[replica.queue_head])
+    ):
+        cut(plan, st, r, tick)
 
 
 @inlined
@@ -148,7 +143,7 @@ def begin(plan, st, r):
     time_s = replica.end_s
     preempted = replica.kv > pool.kv_capacity
     while replica.kv > pool.kv_capacity:
-        _preempt(plan, st, r, time_s)
+        preempt(plan, st, r, time_s, PREEMPTED)
     if pool.prefix_block > 0:
         make_room(plan, st, r)
     tokens, admitted = 0, 0
@@ -169,6 +164,7 @@ def begin(plan, st, r):
         admitted, more, work = _admit(plan, st, r, time_s, budget - tokens, whole)
         tokens += more
         attention += work
+        batch = replica.decoding  # some may have given way
         if pool.scheduler == PREFILL_FIRST and admitted > 0:
             batch = 0  # decoding stands still while prompts are prefilled
     if batch == 0 and tokens == 0:
@@ -231,38 +227,24 @@ def _admit(plan, st, r, time_s, budget, whole):
     cut. Returns (calls admitted, tokens, attention work).
     """
     replica = st.replicas[r]
-    pool = plan.pools[replica.pool]
     admitted = 0
     tokens = 0
     attention = 0.0
-    while replica.queued > 0 and replica.running < pool.max_batch and tokens < budget:
+    while replica.queued > 0 and tokens < budget:
         c = replica.queue_head
         call = st.calls[c]
         need = call.input + call.done
         if whole and tokens > 0 and tokens + need > budget:
             break
-        adapter, place = NONE, NONE
-        if pool.adapter_slots > 0:
-            adapter = adapter_of(plan, pool, call.id)
-            place = place_for(st, r, pool.adapter_slots, adapter)
-            if place == NONE:
-                break
-        room = _room(pool, call)
-        limit = pool.kv_admit if replica.running > 0 else pool.kv_capacity
-        found = 0
-        if pool.prefix_block > 0:
-            found = admit_prefix(plan, st, r, c, room, limit)
-            if found == NONE:
-                break
-        elif replica.kv + room > limit:
+        if plan.classes > 1 and replica.running >= plan.workloads[call.id >> 54].admit_below:
             break
-        else:
-            replica.kv += room
-        if place != NONE:
-            hold_adapter(plan, st, r, place, adapter, time_s)
-        replica.queue_head = call.next
-        replica.queued -= 1
-        replica.queued_tokens -= need
+        found = _take_room(plan, st, r, c)
+        while found == NONE and gives_way(plan, st, r, call):
+            stop_decoding(plan, st, r, time_s, PREEMPTED)
+            found = _take_room(plan, st, r, c)
+        if found == NONE:
+            break
+        leave_queue(plan, st, r)
         waited(plan, st, replica.pool, call, time_s)
         if call.admit_s < 0.0:
             call.admit_s = time_s
@@ -283,65 +265,36 @@ def _admit(plan, st, r, time_s, budget, whole):
 
 
 @inlined
-def _room(pool, call):
-    """KV tokens a call takes from its admission: its prompt, what it had emitted before, and its next token."""
-    if pool.reserve_full == 1:
-        return call.input + call.output
-    return call.input + min(call.done + 1, call.output)
+def _take_room(plan, st, r, c):
+    """A place in the batch, for its adapter and in the KV room for call `c`: tokens found in a cache, or NONE."""
+    replica = st.replicas[r]
+    pool = plan.pools[replica.pool]
+    if replica.running >= pool.max_batch:
+        return NONE
+    adapter, place = NONE, NONE
+    if pool.adapter_slots > 0:
+        adapter = adapter_of(plan, pool, st.calls[c].id)
+        place = place_for(st, r, pool.adapter_slots, adapter)
+        if place == NONE:
+            return NONE
+    room = room_of(pool, st.calls[c])
+    limit = pool.kv_admit if replica.running > 0 else pool.kv_capacity
+    found = 0
+    if pool.prefix_block > 0:
+        found = admit_prefix(plan, st, r, c, room, limit)
+    elif replica.kv + room > limit:
+        found = NONE
+    else:
+        replica.kv += room
+    if place != NONE and found != NONE:
+        hold_adapter(plan, st, r, place, adapter, replica.end_s)
+    return found
 
 
 @inlined
 def _end_prefill_with_step(st, replica, c):
     st.calls[c].next = replica.ending
     replica.ending = c
-
-
-@inlined
-def _preempt(plan, st, r, time_s):
-    """Send the call admitted last back to the head of the queue; what it had computed is lost."""
-    replica = st.replicas[r]
-    pool = plan.pools[replica.pool]
-    if replica.partial != NONE:  # always the newest: nothing is admitted behind an unfinished prompt
-        c = replica.partial
-        call = st.calls[c]
-        lost = replica.partial_done
-        replica.kv -= _room(pool, call)
-        if pool.prefix_block > 0:
-            lost -= st.call_cached[c]
-            leaf = st.call_leaf[c]
-            replica.kv += call.input - release_prefix(st, r, c)
-            forget_uncomputed(st, r, c, leaf, replica.partial_done)
-        replica.partial = NONE
-    else:
-        row = st.finishing[r]
-        newest = 0
-        for i in range(1, replica.decoding):
-            if st.calls[row[i] & _CALL_MASK].order > st.calls[row[newest] & _CALL_MASK].order:
-                newest = i
-        c = row[newest] & _CALL_MASK
-        call = st.calls[c]
-        call.done = call.output - ((row[newest] >> CALL_BITS) - replica.steps)
-        heap.remove(row, replica.decoding, newest)
-        replica.decoding -= 1
-        replica.context -= call.input + call.done
-        replica.kv -= call.input + call.done
-        lost = call.input + call.done - 1
-        if pool.prefix_block > 0:
-            lost = call.done
-            replica.kv += call.input - release_prefix(st, r, c)
-    replica.running -= 1
-    if pool.adapter_slots > 0:
-        release_adapter(plan, st, r, call.id)
-    call.since_s = time_s
-    call.next = replica.queue_head
-    replica.queue_head = c
-    if replica.queued == 0:
-        replica.queue_tail = c
-    replica.queued += 1
-    replica.queued_tokens += call.input + call.done
-    w = window_of(plan, time_s)
-    st.windows[replica.pool, w, PREEMPTED] += 1
-    st.windows[replica.pool, w, RECOMPUTED] += lost
 
 
 @inlined
@@ -353,7 +306,7 @@ def end(plan, st, r):
     steps = replica.segment_steps
     row = st.finishing[r]
     # what ends is likely to be long out of the cache
-    prefetch(st.calls, row[0] & _CALL_MASK)  # pyright: ignore[reportCallIssue]
+    prefetch(st.calls, row[0] & CALL_MASK)  # pyright: ignore[reportCallIssue]
     _book_segment(plan, st, replica, steps)
     if replica.batch > 0:
         replica.steps += steps
@@ -363,29 +316,34 @@ def end(plan, st, r):
         replica.kv += emitted
     ended = 0
     while replica.decoding > 0 and (row[0] >> CALL_BITS) <= replica.steps:
-        c = heap.pop(row, replica.decoding) & _CALL_MASK
+        c = heap.pop(row, replica.decoding) & CALL_MASK
         replica.decoding -= 1
         call = st.calls[c]
+        if plan.classes > 1:
+            st.lanes[r, class_of(plan, call)].decoding -= 1
         replica.context -= call.input + call.output
         st.ended[ended] = c
         ended += 1
-    ended = _end_prefills(st, r, pool, ended)
+    ended = _end_prefills(plan, st, r, ended)
     if replica.decoding == 0:
         replica.context = 0.0  # static batches pad the short members up to the longest
     if ended > 1:
         _sort_by_id(st, ended)
     for i in range(ended):
         _complete(plan, st, r, st.ended[i])
-    if replica.running > 0 or replica.queued > 0:
+    if st.standing[r] == DYING:
+        strand(plan, st, r)
+    elif replica.running > 0 or replica.queued > 0:
         schedule(st, r, key_of(tick_of(replica.end_s), BEGIN))
     else:
         schedule(st, r, NEVER)
 
 
 @inlined
-def _end_prefills(st, r, pool, ended):
+def _end_prefills(plan, st, r, ended):
     """First tokens of the calls whose prefill ends now; those with more to say go on decoding."""
     replica = st.replicas[r]
+    pool = plan.pools[replica.pool]
     row = st.finishing[r]
     longest = 0
     c = replica.ending if pool.scheduler == STATIC else NONE
@@ -410,6 +368,8 @@ def _end_prefills(st, r, pool, ended):
             heap.push(row, replica.decoding, ((replica.steps + left) << CALL_BITS) | c)
             replica.decoding += 1
             replica.context += call.input + call.done
+            if plan.classes > 1:
+                st.lanes[r, class_of(plan, call)].decoding += 1
         c = following
     return ended
 
@@ -480,19 +440,15 @@ def _complete(plan, st, r, c):
         release_adapter(plan, st, r, call.id)
     count_outstanding(plan, st, r, -1)
     spread(plan, st.windows, p, SYSTEM_S, call.arrive_s, replica.end_s, replica.end_s - call.arrive_s)
-    workload = plan.workloads[call.id >> 54]
+    w = call.id >> 54
+    workload = plan.workloads[w]
     if workload.stages == 0 or workload.sessions == 1:
         completed(plan, st, r, p, call, replica.end_s)
     if workload.stages == 0:
-        ask_again(plan, st, call.id >> 54, tick_of(replica.end_s))
+        fly(plan, st, w, -1)
+        ask_again(plan, st, w, tick_of(replica.end_s))
     else:
         pass_completed(plan, st, r, p, c, replica.end_s)
-        call_ended(plan, st, st.call_request[c], call, replica.end_s, plan.pools[p].first_token_s, r)
+        outside_s = plan.pools[p].first_token_s + plan.network_s[w, p]
+        call_ended(plan, st, st.call_request[c], call, replica.end_s, outside_s, r)
     free_call(st, c)
-
-
-@inlined
-def free_call(st, c):
-    """A call is over: its slot is free."""
-    st.calls[c].next = st.scalars[FREE_HEAD]
-    st.scalars[FREE_HEAD] = c

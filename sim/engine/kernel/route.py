@@ -17,44 +17,66 @@ from sim.engine.plan import (
     ROUND_ROBIN,
     SESSION,
 )
-from sim.engine.state import NONE
+from sim.engine.state import NONE, OPEN
+
+
+@inlined
+def choose(plan, st, chain, c, q, tick):
+    """Replica for call `c`, of request slot `q` or NONE, that arrives at `tick`; NONE if no group of its chain has any.
+
+    The first group that is not full takes it; if all are, the first.
+    """
+    if plan.chains.shape[1] == 1:
+        return route(plan, st, plan.chains[chain, 0], c, q, tick)
+    first = NONE
+    for i in range(plan.chains.shape[1]):
+        g = plan.chains[chain, i]
+        if g == NONE:
+            break
+        r = route(plan, st, g, c, q, tick)
+        if r != NONE and st.replicas[r].outstanding < plan.groups[g].overflow:
+            return r
+        if first == NONE:
+            first = r
+    return first
 
 
 @inlined
 def route(plan, st, g, c, q, tick):
-    """Replica of group `g` for call `c`, of request `q` or NONE, that arrives at `tick`. Ties: the lower number."""
+    """Open replica of group `g` for call `c`, of request `q` or NONE; NONE if there is none. Ties: the lower number."""
     call_id = st.calls[c].id
     group = plan.groups[g]
-    first, count = group.first_replica, group.replicas
+    first, count = group.first_replica, st.opens[g]
+    st.turns[g] += 1
+    if count == 0:
+        return NONE
     if group.router == SESSION:
         if q == NONE:
             return first + tournament.first(st.routes[g])
         home = st.requests[q].home
-        if home < first or home >= first + count:  # its first pass here
+        if home < first or home >= first + group.replicas or st.standing[home] != OPEN:  # its first pass here
             home = first + tournament.first(st.routes[g])
-            if g == plan.workloads[workload_of(call_id)].group:
+            if g == plan.chains[plan.workloads[workload_of(call_id)].chain, 0]:
                 st.requests[q].home = home
         return home
     if group.router == LEAST_OUTSTANDING or group.router == EFFICIENT_FIRST:
         return first + tournament.first(st.routes[g])
     if group.router == ROUND_ROBIN:
-        turn = st.turns[g]
-        st.turns[g] = turn + 1
-        return first + turn % count
+        return st.open[first + (st.turns[g] - 1) % count]
     key = plan.workloads[workload_of(call_id)].route_key
     counter = keyed(call_id) * rng.DRAWS
-    a = first + int(rng.uniform(key, counter) * count)
+    i = int(rng.uniform(key, counter) * count)
     if group.router == RANDOM:
-        return a
+        return st.open[first + i]
     if group.router == POWER_OF_TWO:
-        b = first + int(rng.uniform(key, counter + 1) * count)
-        if b < a:
-            a, b = b, a
+        j = int(rng.uniform(key, counter + 1) * count)
+        a, b = st.open[first + min(i, j)], st.open[first + max(i, j)]
         return a if st.replicas[a].outstanding <= st.replicas[b].outstanding else b
     texts = list_texts(plan, st, c) if group.router == PREFIX_AWARE else 0
-    best = first
-    least = load(plan, st, first, c, texts, group.overlap_weight, tick)
-    for r in range(first + 1, first + count):
+    best = st.open[first]
+    least = load(plan, st, best, c, texts, group.overlap_weight, tick)
+    for i in range(1, count):
+        r = st.open[first + i]
         found = load(plan, st, r, c, texts, group.overlap_weight, tick)
         if found < least:
             best, least = r, found
