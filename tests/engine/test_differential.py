@@ -241,10 +241,8 @@ ADAPTERS = st.builds(
 )
 
 
-@st.composite
-def session_setups(draw) -> tuple:
+def with_sessions(draw, made, costs) -> tuple:
     """Some workloads hold sessions, some run programs; some models are served with adapters."""
-    made, costs = draw(setups(caches=True))
     workloads = [
         w.model_copy(update={"session": Session.model_validate(draw(SESSIONS))})
         if draw(st.sampled_from([True, True, False]))
@@ -263,6 +261,11 @@ def session_setups(draw) -> tuple:
         for w in made.workloads
     ]
     return made, costs, ran
+
+
+@st.composite
+def session_setups(draw) -> tuple:
+    return with_sessions(draw, *draw(setups(caches=True)))
 
 
 @settings(max_examples=120, derandomize=True, **COMMON)
