@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sim.cost.types import StepCost
     from sim.economics.prices import Prices
+    from sim.metrics.moments import Moments
     from sim.metrics.observed import Observed
     from sim.metrics.run import RunMetrics
     from sim.scenario.arrivals import Arrivals
@@ -66,9 +67,12 @@ def run(
     from sim.economics.prices import prices_of
     from sim.engine.build import build_plans
     from sim.engine.control import run_plans
+    from sim.engine.fleet.control import FleetRun
     from sim.engine.plan import replica_pools
     from sim.metrics.binding import binding_section
+    from sim.metrics.fleet_control import fleet_control
     from sim.metrics.governing import governor_of, governor_section
+    from sim.metrics.moments import length_moments
     from sim.metrics.tables import requests_table, windows_table
     from sim.workload.demand import read_traces
     from sim.workload.programs import program_of
@@ -82,6 +86,9 @@ def run(
     programs = [program_of(w, scenario) for w in scenario.workloads]
     plans = build_plans(scenario, costs, traces, programs, cap_levels(scenario, traces, calibration_z))
     governor = governor_of(scenario, costs)
+    lengths = [m for w in scenario.workloads if (m := length_moments(w, traces)) is not None]
+    control = fleet_control(scenario, costs, programs, lengths)
+    fleet = None if control is None else FleetRun(control)
     clock = _Clock(progress)
     try:
         metrics = run_plans(
@@ -90,11 +97,14 @@ def run(
             log_requests=log_requests,
             threads=threads,
             governor=governor,
+            processes=[] if fleet is None else [fleet.process],
             progress=clock.reach,
         )
     except KeyboardInterrupt:
         raise Interrupted(clock.how_far(scenario.duration_s)) from None
-    observed = _observed(scenario, costs, programs, traces, metrics)
+    if fleet is not None:
+        metrics = replace(metrics, fleet=fleet.fleet_log(), outages=fleet.outage_log())
+    observed = _observed(scenario, costs, programs, lengths, traces, metrics)
     summary = _summary(observed, prices, engine)
     summary["governor"] = governor_section(scenario, governor, metrics.governed)
     summary["binding"] = binding_section(observed, summary)
@@ -277,13 +287,12 @@ def _observed(
     scenario: Scenario,
     costs: Sequence[StepCost],
     programs: Sequence[Program],
+    lengths: Sequence[Moments],
     traces: Mapping[str, Trace],
     metrics: RunMetrics,
 ) -> Observed:
-    from sim.metrics.moments import length_moments
     from sim.metrics.observed import Observed
 
-    lengths = [m for w in scenario.workloads if (m := length_moments(w, traces)) is not None]
     return Observed(
         scenario=scenario,
         costs=costs,

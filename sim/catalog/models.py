@@ -10,6 +10,7 @@ from typing import Any
 
 from sim.catalog._load import Document, build, name_index, plain_name, read, unknown, unpack
 from sim.catalog.types import LatentAttention, MixtureOfExperts, Model, RecurrentLayers
+from sim.errors import CatalogError, Fault
 
 _SHAPE = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab")
 _RENAMED = {"total": "published_total", "active": "published_active", "kv": "published_kv_bytes_per_token"}
@@ -48,12 +49,21 @@ def models() -> Mapping[str, Model]:
 def model(name: str) -> Model:
     """The model called `name`: canonical ("Llama-3.1-8B"), alias, or a source's spelling.
 
-    Raises CatalogError with the nearest names where there is none.
+    Raises CatalogError with the nearest names where there is none, and where the model makes images or videos.
     """
     found = resolve_model(name)
     if found is None:
+        _refuse_images(name)
         raise unknown("model", name, _names(), "models")
     return found
+
+
+def _refuse_images(name: str) -> None:
+    from sim.catalog.diffusion import resolve_diffusion_model
+
+    if resolve_diffusion_model(name) is not None:
+        text = f'"{name}" makes images or videos, and this works for models of text alone'
+        raise CatalogError(Fault("model", text, "`simulate run` and `validate` take both"))
 
 
 @cache

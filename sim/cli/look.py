@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from sim.cli.group import faults_of, json_option, load_scenario, main, scenario_argument, set_option
 from sim.run import check
+
+if TYPE_CHECKING:
+    from sim.cost.types import StepCost
+    from sim.scenario.pool import Pool
+
+
+def _room(pool: Pool, cost: StepCost) -> str:
+    """What a replica holds at once, in words."""
+    if cost.memory.kv_bytes_per_token:
+        return f"KV room for {cost.memory.kv_capacity_tokens:,} tokens"
+    return f"batches of up to {pool.scheduler.max_batch}"
 
 
 @main.command("check")
@@ -22,7 +34,7 @@ def check_command(scenario: str, changes: tuple[str, ...]) -> None:
     for pool, cost in zip(loaded.pools, costs, strict=True):
         click.echo(
             f"  pool {pool.name}: {pool.replicas:,} x {pool.accelerators_per_replica} {pool.accelerator}, "
-            f"{pool.model} in {pool.precision}; KV room for {cost.memory.kv_capacity_tokens:,} tokens in each "
+            f"{pool.model} in {pool.precision}; {_room(pool, cost)} in each "
             f"replica; step cost: {cost.knowledge.basis}"
         )
         for text in cost.warnings:

@@ -38,7 +38,7 @@ class JobWork:
 
     tokens: latent tokens, and text tokens that join them.
     linear_flops, attention_flops, activation_bytes: of one denoising step, all guidance passes; the bytes are those of
-        reading or writing the activations of every block once.
+        every array that a block's products write, once.
     exchange_bytes: activations of one array of one width, all layers and passes: what sequence parallelism sends.
     weight_bytes16: weights of the denoiser at 16 bits, times the passes that read them anew.
     launches, attentions: parts of blocks, and self-attentions, that the host launches in a step.
@@ -92,7 +92,7 @@ def job_work(model: DiffusionModel, shape: JobShape) -> JobWork:
         tokens=tokens,
         linear_flops=passes * linear,
         attention_flops=passes * attention,
-        activation_bytes=width_bytes,
+        activation_bytes=width_bytes * widths_written(model),
         exchange_bytes=width_bytes,
         weight_bytes16=model.parameters * ELEMENT_BYTES * reads,
         launches=float(model.launches * reads),
@@ -107,6 +107,22 @@ def token_parameters(model: DiffusionModel) -> float:
     h = model.hidden
     per_layer = (6 if model.cross else 4) * h * h + model.ffn_matrices * h * model.ffn
     return model.layers * per_layer + (model.skip_matrices * 2 + model.dual_layers * 4) * h * h
+
+
+def widths_written(model: DiffusionModel) -> float:
+    """What the products of one block write per token, in units of the block's width.
+
+    Queries, keys, values and output: 4; of cross-attention 2; the feed-forward and its output, of a gated one both
+    halves and their product. Linear attention (SANA, arXiv 2410.10629) writes feature maps, and its feed-forward a
+    depthwise convolution's output. A U-Net's convolutions, norms and transformer blocks are taken to write 10.
+    """
+    if model.unet:
+        return 10.0
+    ffn = model.ffn / model.hidden
+    found = 5.0 + (2.0 if model.cross else 0.0) + ffn * (1 if model.ffn_matrices == 2 else 3)
+    if model.attention == "linear":
+        found += 3.0 + 2.0 * ffn
+    return found + (4.0 * model.dual_layers + 2.0 * model.skip_matrices) / model.layers
 
 
 def _flops(model: DiffusionModel, latent: float, tokens: float) -> tuple[float, float]:

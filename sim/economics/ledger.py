@@ -22,6 +22,7 @@ from sim.economics.lines import (
 )
 from sim.economics.prices import Prices
 from sim.economics.revenue import Sold, plan_margins, revenue_lines
+from sim.economics.spill import spill_entries
 from sim.economics.split import entries, sums
 from sim.economics.training import training_costs
 from sim.economics.usage import Usage
@@ -62,8 +63,10 @@ def money(usage: Usage, prices: Prices) -> dict[str, Any]:
     """
     by_pool = cost_lines(usage, prices)
     lines = {line: math.fsum(each) for line, each in by_pool.items()}
+    spilled = spill_entries(usage)
+    lines |= sums(spilled, "line")
     total = math.fsum(lines.values())
-    divided = entries(by_pool, usage)
+    divided = entries(by_pool, usage) + spilled
     own = bool(prices.servers)
     trained = training_costs(usage, prices)
     sold, priced = sold_of(usage, prices), prices.revenue

@@ -49,6 +49,17 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Spilled:
+    """Tokens of a workload that another service computed, at its list prices [$/Mtok]."""
+
+    workload: str
+    input_tokens: int
+    output_tokens: int
+    usd_per_mtok_input: float
+    usd_per_mtok_output: float
+
+
+@dataclass(frozen=True)
 class Usage:
     """Hardware and site energy [J] over the span [s], and the requests, tokens and work that completed.
 
@@ -70,16 +81,19 @@ class Usage:
     computed."""
     cached_tokens: int = 0
     """Of what users sent, what a prefix cache held."""
+    spilled: tuple[Spilled, ...] = ()
 
     @property
     def sold_input_tokens(self) -> int:
         """Prompt tokens that users pay for: their own, not what passes read to one another."""
-        return self.input_tokens if self.user_input_tokens is None else self.user_input_tokens
+        own = self.input_tokens if self.user_input_tokens is None else self.user_input_tokens
+        return own + sum(s.input_tokens for s in self.spilled)
 
     @property
     def sold_output_tokens(self) -> int:
         """Output tokens that users pay for: of the answers."""
-        return self.output_tokens if self.user_output_tokens is None else self.user_output_tokens
+        own = self.output_tokens if self.user_output_tokens is None else self.user_output_tokens
+        return own + sum(s.output_tokens for s in self.spilled)
 
 
 def usage_of(summary: Mapping[str, Any]) -> Usage:
@@ -97,7 +111,14 @@ def usage_of(summary: Mapping[str, Any]) -> Usage:
         user_input_tokens=summary["tokens"].get("user_input"),
         user_output_tokens=summary["tokens"].get("user_output"),
         cached_tokens=_cached_tokens(summary),
+        spilled=tuple(_spilled(w) for w in summary["workloads"] if "spill" in w),
     )
+
+
+def _spilled(workload: Mapping[str, Any]) -> Spilled:
+    spill = workload["spill"]
+    prices = spill["usd_per_mtok_input"], spill["usd_per_mtok_output"]
+    return Spilled(workload["name"], spill["input"], spill["output"], *prices)
 
 
 def _cached_tokens(summary: Mapping[str, Any]) -> int:

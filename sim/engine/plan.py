@@ -33,10 +33,7 @@ POOL = np.dtype(
         ("max_batch", np.int32),
         ("token_budget", np.int32),
         ("queue_limit", np.int32),  # calls waiting at one replica; beyond it arrivals are rejected
-        (
-            "reserve_full",
-            np.int32,
-        ),  # 1: room for the whole output is kept at admission, and nothing is preempted
+        ("reserve_full", np.int32),  # 1: room for the whole output is kept; nothing is preempted
         ("kv_capacity", np.float64),  # tokens
         ("kv_admit", np.float64),  # tokens: an admission may fill the KV room this far while others run
         ("prefix_block", np.int32),  # tokens of a block of the prefix cache; 0: there is none
@@ -181,24 +178,15 @@ WORKLOAD = np.dtype(
         ("program_key", np.uint64),
         ("adapter_key", np.uint64),
         ("prompt_blocks", np.int32),  # tokens of a block that the trace names by hash; 0: it names none
-        (
-            "queue_limit",
-            np.int32,
-        ),  # calls waiting at a replica; one of this workload that finds more is rejected
-        (
-            "admit_below",
-            np.int32,
-        ),  # calls running at a replica; one of this workload waits while there are as many
+        ("queue_limit", np.int32),  # calls as urgent that wait at a replica: rejected
+        ("admit_below", np.int32),  # calls running at a replica; one waits while there are as many
         ("attempts", np.int32),  # times that a client asks, at most
         ("backoff_s", np.float64),  # mean pause before the second; each further one is twice as long
         ("patience_tick", np.int64),  # a call that has waited so long is given up; 0: never
         ("most_in_flight", np.int64),
         ("interval_tick", np.int64),  # between the requests of a tenant at its limit; 0: no limit
         ("burst_tick", np.int64),  # by which they may come early
-        (
-            "spill_above",
-            np.int32,
-        ),  # calls waiting at a replica; one that finds as many is sent to another service
+        ("spill_above", np.int32),  # calls as urgent that wait at a replica: sent away
         ("spill_ttft_s", np.float64),  # there
         ("spill_tpot_s", np.float64),
         ("retry_key", np.uint64),

@@ -641,9 +641,10 @@ class DataCenter:
         workload = self.plan.workloads[call.workload]
         replica = self.choose(call)
         if replica is not None:
-            limits = replica.pool["queue_limit"], workload["queue_limit"], workload["spill_above"]
+            ahead = sum(replica.class_of(c) <= replica.class_of(call) for c in replica.queue)
             fits = call.input + call.output <= replica.pool["kv_capacity"]
-            if fits and len(replica.queue) < min(limits):
+            room = len(replica.queue) < replica.pool["queue_limit"]
+            if fits and room and ahead < min(workload["queue_limit"], workload["spill_above"]):
                 replica.put(call)
                 if fresh and workload["patience_tick"]:
                     at = self.env.now + int(workload["patience_tick"])

@@ -127,6 +127,7 @@ LANE = np.dtype(
     [
         ("tail", np.int32),  # the last queued call of this class, or NONE
         ("decoding", np.int32),  # calls of this class that decode
+        ("queued", np.int32),  # calls of this class that wait
     ],
     align=True,
 )

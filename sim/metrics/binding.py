@@ -264,7 +264,10 @@ def _capped(pool: Pool, seen: Mapping[str, Any], summary: Mapping[str, Any]) -> 
 
 def _refused(asking: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
     """Requests turned away otherwise than by a governor, and requests that came."""
-    refused = sum(w["requests"]["rejected"] - w["requests"].get("shed", 0) for w in asking)
+    otherwise = ("shed", "limited", "expired")  # by a governor, a tenant's limit, or the client itself
+    refused = sum(
+        w["requests"]["rejected"] - sum(w["requests"].get(key, 0) for key in otherwise) for w in asking
+    )
     return refused, sum(w["requests"]["arrived"] for w in asking)
 
 

@@ -10,14 +10,28 @@ import numpy as np
 from sim.engine import state as S
 from sim.metrics.histogram import quantile
 from sim.metrics.run import RunMetrics
-from sim.scenario.workload import Slo
+from sim.scenario.workload import Slo, Workload
 
 LATENCIES = {"ttft_s": S.TTFT, "tpot_s": S.TPOT, "e2e_s": S.E2E, "queue_s": S.QUEUE}
+CLIENTS = (
+    ("limited", S.LIMITED, "limit"),
+    ("expired", S.EXPIRED, "patience_s"),
+    ("retried", S.RETRIED, "retry"),
+    ("spilled", S.SPILLED, "spill"),
+)
+"""Key, counter, and the workload's table without which it stays 0."""
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
-def requests_section(metrics: RunMetrics, workloads: Sequence[int]) -> dict[str, int]:
-    """Requests that arrived after the warm-up, and what became of them."""
+def requests_section(
+    metrics: RunMetrics, workloads: Sequence[int], clients: Sequence[Workload]
+) -> dict[str, int]:
+    """Requests that arrived after the warm-up, and what became of them.
+
+    clients: these workloads' own tables; what none of them can come to has no key. limited, expired: part of
+    `rejected`, beyond a tenant's limit, and given up while waiting.  retried: attempts after the first.  spilled: part
+    of `completed`, by another service.
+    """
     counters = metrics.counters[list(workloads)].sum(axis=0)
     arrived, completed, rejected = (int(counters[c]) for c in (S.ARRIVED, S.COMPLETED, S.REJECTED))
     return {
@@ -25,6 +39,11 @@ def requests_section(metrics: RunMetrics, workloads: Sequence[int]) -> dict[str,
         "completed": completed,
         "rejected": rejected,
         "shed": int(counters[S.SHED]),
+        **{
+            key: int(counters[column])
+            for key, column, table in CLIENTS
+            if any(getattr(client, table) is not None for client in clients)
+        },
         "in_flight": arrived - completed - rejected,
     }
 

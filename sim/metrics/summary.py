@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from sim.engine import state as S
 from sim.metrics.fleet import fleet_section
 from sim.metrics.flops import flops_section
@@ -28,6 +30,7 @@ from sim.metrics.site_section import (
     water_section,
 )
 from sim.metrics.warnings import warnings_of
+from sim.scenario.workload import Workload
 
 
 def summarise(observed: Observed) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def summarise(observed: Observed) -> dict[str, Any]:
     """
     scenario, metrics, span = observed.scenario, observed.metrics, observed.span
     every = range(len(scenario.workloads))
-    requests = requests_section(metrics, every)
+    requests = requests_section(metrics, every, scenario.workloads)
     text, of_text = text_workloads(observed), text_pools(observed)
     output = int(metrics.counters[text, S.OUTPUT].sum())
     accelerators = sum(hall.accelerators for hall in observed.halls)
@@ -121,6 +124,21 @@ def _utilization(observed: Observed) -> float:
     return busy_s / (sum(hall.accelerators for hall in observed.halls) * observed.span.length_s)
 
 
+def _spilled(workload: Workload, counters: np.ndarray) -> dict[str, Any]:
+    """Tokens that another service computed, and its prices; no key where there is none."""
+    if workload.spill is None:
+        return {}
+    return {
+        "spill": {
+            "requests": int(counters[S.SPILLED]),
+            "input": int(counters[S.SPILLED_INPUT]),
+            "output": int(counters[S.SPILLED_OUTPUT]),
+            "usd_per_mtok_input": workload.spill.usd_per_mtok_input,
+            "usd_per_mtok_output": workload.spill.usd_per_mtok_output,
+        }
+    }
+
+
 def _workload(observed: Observed, w: int) -> dict[str, Any]:
     workload, metrics = observed.scenario.workloads[w], observed.metrics
     counters, lengths = metrics.counters[w], observed.lengths[w]
@@ -133,10 +151,11 @@ def _workload(observed: Observed, w: int) -> dict[str, Any]:
         "name": workload.name,
         "model": workload.model,
         "arrivals": workload.arrivals.process,
-        "requests": requests_section(metrics, [w]),
+        "requests": requests_section(metrics, [w], [workload]),
         "technique": observed.programs[w].name,
         "tokens": tokens,
         **made,
+        **_spilled(workload, counters),
         "passes_per_request": _per_request(observed, w),
         "stages": _stages(observed, w),
         "mean_lengths": {"input": lengths.input, "output": lengths.output},

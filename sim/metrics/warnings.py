@@ -49,6 +49,16 @@ def _rejections(summary: Mapping[str, Any]) -> Iterator[str]:
             continue
         longer = "longer than a replica's KV room"
         why = f"their queue was full, or they were {longer}" if workload["model"] in limited else f"{longer}"
+        told = {"limited": "beyond their limit", "expired": "given up while waiting"}
+        known = {key: workload["requests"][key] for key in told if workload["requests"].get(key)}
+        if known:
+            others = rejected - sum(known.values())
+            why = ", ".join(
+                [
+                    *(f"{count:,} {told[key]}" for key, count in known.items()),
+                    *([f"{others:,}: {why}"] if others else ()),
+                ]
+            )
         yield (
             f"{rejected:,} of {arrived:,} requests of workload {workload['name']} were rejected ({why}); "
             "latencies are those of the others"

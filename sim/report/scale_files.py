@@ -43,56 +43,92 @@ def _slopes(found: Report) -> list[dict[str, Any]]:
 
 
 def plot_scale(report: Report, path: Path) -> None:
-    """Cost per request against users, and the parts of the planned cost."""
+    """Cost per request against users, and the parts of the planned cost: what adds to it above, what saves below."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    rows = report["rows"]
-    users = [r["users"] for r in rows]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5.2))
-
-    def per_request(value: Any) -> list[float]:
-        return [100 * value(r) / r["requests_per_day"] for r in rows]
-
-    lines = (
-        ("(i) fixed fleet of the largest size", "C7", "--", lambda r: r["fixed_fleet"]["usd_per_day"]),
-        ("(ii) re-planned, serving alone", "C0", "o-", lambda r: r["planned"]["core_usd_per_day"]),
-        ("(ii) re-planned, with training, spare, ...", "C1", "s-", lambda r: r["planned"]["usd_per_day"]),
-        ("conventional, with its code", "C2", "^-", lambda r: r["conventional"]["usd_per_day"]),
-        ("conventional, running alone", "C2", "v--", lambda r: r["conventional"]["running_usd_per_day"]),
-    )
-    for label, color, style, value in lines:
-        left.loglog(users, per_request(value), style, color=color, label=label)
-    if "mitigated" in report:
-        other = report["mitigated"]
-        values = [100 * r["planned"]["core_usd_per_day"] / r["requests_per_day"] for r in other["rows"]]
-        left.loglog(users, values, "D-", color="C3", label=f"(ii) serving alone, with {other['technique']}")
-    start = report["elasticity"]["saturated_from_users"]
-    if start is not None:
-        left.axvline(start, color="k", lw=0.8, ls=":")
-        left.text(start * 1.1, left.get_ylim()[1] / 3, "past saturation", fontsize=8, va="top")
-    left.set_xlabel("users")
-    left.set_ylabel("US cents per request")
-    left.set_title("Cost of a request: simulated, technology and work fixed", fontsize=10)
-    left.legend(fontsize=8)
-    left.grid(alpha=0.3)
-    names = ("serving", "headroom", "spare", "training", "cache", "discount")
-    for i, name in enumerate(names):
-        values = per_request(lambda r, name=name: r["planned"]["parts_usd_per_day"][name])
-        right.plot(users, values, "o-", ms=4, color=f"C{i}", label=name)
-    right.set_xscale("log")
-    right.set_yscale("symlog", linthresh=0.001)
-    right.axhline(0, color="k", lw=0.6)
-    right.set_xlabel("users")
-    right.set_ylabel("US cents per request (symmetric log)")
-    right.set_title("Parts of the re-planned cost (negative: saved)", fontsize=10)
-    right.legend(fontsize=8)
-    right.grid(alpha=0.3)
-    figure.tight_layout()
+    figure = plt.figure(figsize=(13.5, 6.2), layout="constrained")
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1.05, 1))
+    left, right = halves
+    _plot_costs(left.subplots(), report)
+    added, saved = right.subplots(2, 1, sharex=True, height_ratios=(1.5, 1))
+    _plot_parts(added, saved, report)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _cents(rows: Any, value: Any) -> list[float]:
+    return [100 * value(r) / r["requests_per_day"] for r in rows]
+
+
+def _part(name: str) -> Any:
+    return lambda r: r["planned"]["parts_usd_per_day"][name]
+
+
+def _plot_costs(axis: Any, report: Report) -> None:
+    rows = report["rows"]
+    lines = [
+        ("(i) fixed fleet of the largest size", "C7", "--", lambda r: r["fixed_fleet"]["usd_per_day"]),
+        ("(ii) re-planned, serving alone", "C0", "o-", lambda r: r["planned"]["core_usd_per_day"]),
+        ("(ii) re-planned, with all its parts", "C1", "s-", lambda r: r["planned"]["usd_per_day"]),
+        ("conventional, with its code", "C2", "^-", lambda r: r["conventional"]["usd_per_day"]),
+        ("conventional, running alone", "C2", "v--", lambda r: r["conventional"]["running_usd_per_day"]),
+    ]
+    for label, color, style, value in lines:
+        axis.loglog([r["users"] for r in rows], _cents(rows, value), style, color=color, label=label)
+    if "mitigated" in report:
+        more = report["mitigated"]["rows"]
+        label = f"(ii) serving alone, with {report['mitigated']['technique']}"
+        values = _cents(more, lambda r: r["planned"]["core_usd_per_day"])
+        axis.loglog([r["users"] for r in more], values, "D-", color="C3", label=label)
+    start = report["elasticity"]["saturated_from_users"]
+    if start is not None:
+        axis.axvline(start, color="k", lw=0.8, ls=":")
+        where = axis.get_xaxis_transform()
+        axis.text(start * 1.15, 0.97, "past saturation", fontsize=8, va="top", transform=where)
+    axis.set_xlabel("users")
+    axis.set_ylabel("US cents per request")
+    axis.set_title("Cost of a request: simulated, technology and work fixed", fontsize=10)
+    figure = axis.get_figure()
+    figure.legend(*axis.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=2)
+    axis.grid(alpha=0.3)
+
+
+def _plot_parts(added: Any, saved: Any, report: Report) -> None:
+    """Parts above nought and below it, each on a logarithmic scale; a part of no size is not drawn."""
+    rows = report["rows"]
+    for i, name in enumerate(("serving", "headroom", "spare", "training", "cache", "discount")):
+        values = _cents(rows, _part(name))
+        for axis, sign in ((added, 1), (saved, -1)):
+            shown = [(r["users"], sign * v) for r, v in zip(rows, values, strict=True) if sign * v > 1e-9]
+            if shown:
+                style = "o:" if name == "cache" else "o-"
+                axis.loglog(*zip(*shown, strict=True), style, ms=4, color=f"C{i}", label=name)
+    largest = max(_cents(rows, _part("serving")))
+    saved.set_ylim(largest * 1e-4, largest * 4)
+    saved.invert_yaxis()
+    _tell_replicas(saved, rows)
+    added.set_title("What the re-planned cost is made of", fontsize=10)
+    saved.set_title("What is saved of it (replicas without and with the cache)", fontsize=10)
+    saved.set_xlabel("users")
+    for axis in (added, saved):
+        axis.set_ylabel("US cents per request")
+        axis.legend(fontsize=8, loc="best")
+        axis.grid(alpha=0.3)
+
+
+def _tell_replicas(axis: Any, rows: Any) -> None:
+    """Beside what a cache saves, the fleets that it is the difference of: with few replicas it jumps by one."""
+    for r, value in zip(rows, _cents(rows, _part("cache")), strict=True):
+        if r["fleet"]["cached_replicas"] is None:
+            continue
+        text = f"{r['fleet']['replicas']:,} / {r['fleet']['cached_replicas']:,}"
+        low, high = sorted(axis.get_ylim())
+        place = (r["users"], min(max(-value, low * 1.5), high / 1.5))
+        side = "right" if r is rows[-1] else "center"
+        axis.annotate(text, place, (0, -6), textcoords="offset points", fontsize=7, ha=side, va="top")
 
 
 def plot_curves(report: Report, path: Path) -> None:

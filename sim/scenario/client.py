@@ -44,8 +44,9 @@ class Spill(Table):
 
     above: Count = Field(
         default=1,
-        description="Calls waiting at the replica that would take a request: with as many it is sent away. It is too "
-        "where no replica is open, and where its prompt and answer fit in none's KV room.",
+        description="Calls of its own or a higher priority waiting at the replica that would take a request: with as "
+        "many it is sent away; also where no replica is open, and where its prompt and answer exceed the replica's "
+        "KV room.",
         examples=[8],
     )
     ttft_s: Seconds = Field(

@@ -133,8 +133,8 @@ class Workload(Table):
     queue_limit: Count | None = Field(
         default=None,
         le=2**30,
-        description="Calls that may wait at a replica; one of this workload that finds more is rejected. Default: "
-        "the scheduler's.",
+        description="Calls of its own or a higher priority that may wait at a replica; one of this workload that "
+        "finds as many is rejected. Default: the scheduler's.",
         examples=[20],
     )
     patience_s: Seconds | None = Field(

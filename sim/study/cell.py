@@ -31,6 +31,7 @@ _PROCESS = {
 _MIDDLES = np.sqrt(edges()[:-1] * edges()[1:])
 _EMPTY = np.zeros(1)
 _NO_ROWS = np.zeros(1, np.int32)
+_NO_COUNT = 2**31 - 1
 _SEED = 20251122
 _KEYS = {
     name: stream_key(_SEED, 0, i)
@@ -93,7 +94,7 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
     pool["scheduler"] = _SCHEDULER[protocol.scheduler]
     pool["max_batch"] = len(cost.kv_s) - 1
     pool["token_budget"] = max(protocol.token_budget, len(cost.kv_s))
-    pool["queue_limit"] = 2**31 - 1
+    pool["queue_limit"] = _NO_COUNT
     pool["reserve_full"] = protocol.reserve_full or protocol.scheduler == "static"
     pool["kv_capacity"] = pool["kv_admit"] = cost.memory.kv_capacity_tokens
     sequence_s = cost.sequence_s
@@ -106,6 +107,10 @@ def plan(cost: StepCost, protocol: Protocol) -> Plan:
         pools=pools,
         rates=rate_rows([cost]),
         groups=groups,
+        chains=np.zeros((1, 1), np.int32),
+        network_s=np.zeros((1, 1)),
+        classes=1,
+        patience=False,
         workloads=_workload(protocol),
         lengths=_lengths(protocol),
         stages=np.zeros(0, P.STAGE),
@@ -153,6 +158,8 @@ def _workload(protocol: Protocol) -> np.ndarray:
         row["clients"] = max(1, math.ceil(protocol.size / share))
     if protocol.kind == "open":
         row["rate"] = protocol.size / share
+    row["queue_limit"] = row["admit_below"] = row["spill_above"] = _NO_COUNT
+    row["attempts"], row["spill_ttft_s"] = 1, -1.0  # asked once, sent nowhere else
     for name, key in _KEYS.items():
         row[name] = key
     for name in ("slo_ttft_s", "slo_tpot_s", "slo_e2e_s"):

@@ -195,6 +195,7 @@ def _row(
             "cells": cells,
             "accelerators": size.sized.accelerators,
             "spare_replicas": size.spare_replicas,
+            "cached_replicas": size.cached_sized.replicas if size.cached_sized is not None else None,
             "probability": size.sized.probability,
         },
         "utilization": s["utilization"],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -214,7 +215,7 @@ class _Builder:
             rows["offset"] = self.trace(trace)
             rows["count"] = len(trace.arrival_s)
         elif is_mixture(given):
-            inputs, outputs = pairs(given)
+            inputs, outputs = pairs(cast(Hashable, given))  # tables are frozen
             rows["law"] = P.EMPIRICAL
             rows["offset"] = self.trace(unhashed(np.zeros(len(inputs)), inputs, outputs))
             rows["count"] = len(inputs)

@@ -7,8 +7,9 @@ share of the rows, its quantiles at equal steps, and outputs in an order that sp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtri
@@ -61,8 +62,9 @@ def classes(lengths: object) -> list[ClientClass]:
     return [ClientClass(1.0, *_sides(lengths), (INPUT_FLOOR, OUTPUT_FLOOR))]
 
 
-def pairs(lengths: object, rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and outputs of `rows` requests of the mixture, int32[rows] each: every row is as likely."""
+@lru_cache(maxsize=16)
+def pairs(lengths: Hashable, rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and outputs of `rows` requests of the mixture, int32[rows] each, read-only: every row is as likely."""
     found = classes(lengths)
     counts = _apportioned([c.share for c in found], rows)
     inputs, outputs = [], []
@@ -74,7 +76,10 @@ def pairs(lengths: object, rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
             (outputs, one.output, steps[spread], one.least[1]),
         ):
             side.append(np.maximum(np.floor(np.minimum(quantile(u), 1e9) + 0.5), least).astype(np.int32))
-    return np.concatenate(inputs), np.concatenate(outputs)
+    found_pairs = np.concatenate(inputs), np.concatenate(outputs)
+    for side in found_pairs:
+        side.flags.writeable = False  # they are shared between runs
+    return found_pairs
 
 
 def _clients(name: str) -> tuple[ClientLengths, ...]:

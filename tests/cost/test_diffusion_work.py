@@ -30,7 +30,8 @@ def test_the_work_of_a_plain_transformer_by_hand():
     work = job_work(diffusion_model("PixArt-Sigma"), SQUARE)
     assert work.linear_flops == 2 * (2 * layers * 14 * h * h * tokens + 4 * layers * h * h * text)
     assert work.attention_flops == 2 * 4 * h * layers * tokens * (tokens + text)
-    assert work.activation_bytes == 2 * 2 * tokens * h * layers
+    assert work.activation_bytes == 2 * 2 * tokens * h * layers * (4 + 2 + 4 + 1)
+    assert work.exchange_bytes == 2 * 2 * tokens * h * layers
 
 
 def test_text_that_joins_the_sequence_counts_in_every_layer():

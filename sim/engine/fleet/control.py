@@ -26,7 +26,7 @@ class FleetRun:
             env.process(happen(status, outages))
         for p, pool in enumerate(self.control.pools):
             if pool.rounds is not None:
-                env.process(maintain(status, p, pool.accelerators, pool.rounds))
+                env.process(maintain(status, p, pool.accelerators, pool.rounds, self.control.horizon_tick))
             if pool.scaler is not None:
                 env.process(scale(status, p, int(cell.plan.pools["group"][p]), pool.scaler))
         yield env.timeout(0)

@@ -114,8 +114,12 @@ def suffer(status: Status, outage: Outage) -> Process:
     status.mend(outage.replicas, outage.fresh)
 
 
-def maintain(status: Status, pool: int, accelerators: int, rounds: Rounds) -> Process:
-    """Rolling maintenance of one pool: the next servers follow when those before have started again."""
+def maintain(status: Status, pool: int, accelerators: int, rounds: Rounds, horizon_tick: int) -> Process:
+    """Rolling maintenance of one pool: the next servers follow when those before have started again.
+
+    Nothing is begun from the horizon on, when arrivals end: work that takes servers away faster than they can finish
+    what they hold would never end.
+    """
     members = status.members[pool]
     count = count_units(len(members), accelerators, rounds.accelerators)
     again_tick = int(status.again_tick[members[0]])
@@ -128,12 +132,10 @@ def maintain(status: Status, pool: int, accelerators: int, rounds: Rounds) -> Pr
             units = [
                 members[list(replicas_of(n, len(members), accelerators, rounds.accelerators))] for n in batch
             ]
-            if status.plane.idle():
+            if status.plane.idle() or status.tick >= horizon_tick:
                 return
             yield status.env.all_of([status.env.process(_work_on(status, hit, rounds)) for hit in units])
             yield status.env.timeout(again_tick)
-        if status.plane.idle():
-            return
 
 
 def _work_on(status: Status, replicas: np.ndarray, rounds: Rounds) -> Process:

@@ -48,6 +48,7 @@ def queue_last(plan, st, r, c):
         k = class_of(plan, call)
         _insert(st, r, c, k)
         st.lanes[r, k].tail = c
+        st.lanes[r, k].queued += 1
     replica.queued += 1
     replica.queued_tokens += call.input + call.done
 
@@ -64,6 +65,7 @@ def queue_first(plan, st, r, c):
     else:
         k = class_of(plan, call)
         _insert(st, r, c, k - 1)
+        st.lanes[r, k].queued += 1
         if st.lanes[r, k].tail == NONE:
             st.lanes[r, k].tail = c
     replica.queued += 1
@@ -90,8 +92,7 @@ def leave_queue(plan, st, r):
     """Take the first call out of the queue, and those behind it that have given up."""
     replica = st.replicas[r]
     call = st.calls[replica.queue_head]
-    replica.queued -= 1
-    replica.queued_tokens -= call.input + call.done
+    _count_out(plan, st, r, call)
     _unlink_first(plan, st, r)
     if plan.patience:
         drop_gone(plan, st, r)
@@ -101,12 +102,31 @@ def leave_queue(plan, st, r):
 def give_up(plan, st, r, c):
     """Call `c` waits no longer; True if another call is now the first."""
     replica, call = st.replicas[r], st.calls[c]
-    replica.queued -= 1
-    replica.queued_tokens -= call.input + call.done
+    _count_out(plan, st, r, call)
     call.done = GONE
     first = replica.queue_head == c
     drop_gone(plan, st, r)
     return first and replica.queued > 0
+
+
+@inlined
+def _count_out(plan, st, r, call):
+    replica = st.replicas[r]
+    replica.queued -= 1
+    replica.queued_tokens -= call.input + call.done
+    if plan.classes > 1:
+        st.lanes[r, class_of(plan, call)].queued -= 1
+
+
+@inlined
+def ahead_of(plan, st, r, call):
+    """Calls waiting at replica `r` that are as urgent as `call`, or more."""
+    if plan.classes == 1:
+        return st.replicas[r].queued
+    ahead = 0
+    for k in range(class_of(plan, call) + 1):
+        ahead += st.lanes[r, k].queued
+    return ahead
 
 
 @inlined

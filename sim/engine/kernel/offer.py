@@ -6,7 +6,7 @@ from sim.engine.kernel import rng, tournament
 from sim.engine.kernel.clock import END, seconds_of, tick_of
 from sim.engine.kernel.ident import keyed, pass_of
 from sim.engine.kernel.jit import inlined
-from sim.engine.kernel.lanes import count_outstanding, free_call, give_up
+from sim.engine.kernel.lanes import ahead_of, count_outstanding, free_call, give_up
 from sim.engine.kernel.program import RETRY_TICKS, ask_again, call_rejected, fly
 from sim.engine.kernel.record import spilled, spread, waited
 from sim.engine.kernel.replica import enqueue, look_again
@@ -42,8 +42,9 @@ def offer(plan, st, c, tick, fresh):
     if r != NONE:
         replica = st.replicas[r]
         pool = plan.pools[replica.pool]
-        most = min(pool.queue_limit, min(workload.queue_limit, workload.spill_above))
-        if replica.queued < most and call.input + call.output <= pool.kv_capacity:
+        ahead = ahead_of(plan, st, r, call)
+        room = replica.queued < pool.queue_limit and ahead < min(workload.queue_limit, workload.spill_above)
+        if room and call.input + call.output <= pool.kv_capacity:
             enqueue(plan, st, r, c, tick)
             if workload.patience_tick > 0 and call.admit_s < 0.0:
                 call.admit_s = _WHERE - r

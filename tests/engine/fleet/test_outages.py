@@ -84,7 +84,7 @@ def test_maintenance_goes_round_server_by_server_and_drains():
     plane.running[0] = 1
     rounds = Rounds(2, first_tick=100 * SECOND, every_tick=5000 * SECOND, out_tick=300 * SECOND,
                     drain_tick=200 * SECOND, at_once=1)  # fmt: skip
-    env.process(maintain(status, 0, 1, rounds))
+    env.process(maintain(status, 0, 1, rounds, YEAR))
     env.run(until=120 * SECOND)
     assert plane.is_open.tolist() == [False, False, True, True]
     assert plane.killed == []
@@ -106,6 +106,6 @@ def test_maintenance_goes_round_server_by_server_and_drains():
 def test_what_does_not_drain_is_moved_when_its_time_is_over():
     env, plane, status = status_of(2)
     plane.running[:] = 1
-    env.process(maintain(status, 0, 1, Rounds(2, 0, 10_000 * SECOND, SECOND, 40 * SECOND, 1)))
+    env.process(maintain(status, 0, 1, Rounds(2, 0, 10_000 * SECOND, SECOND, 40 * SECOND, 1), YEAR))
     env.run(until=1000 * SECOND)
     assert plane.killed == [(40 * SECOND, (0, 1))]
