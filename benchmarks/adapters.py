@@ -20,6 +20,7 @@ from benchmarks.week_files import write
 from sim.cost.adapters import popularity
 from sim.run import run
 from sim.scenario import Scenario, load
+from sim.scenario.arrivals import PoissonArrivals
 from sim.study.sizing import size_fleet
 from sim.study.sizing_load import largest_load
 
@@ -44,9 +45,11 @@ def at_rate(made: Scenario, rate_per_s: float, requests: int = 20_000) -> Scenar
 def separate() -> tuple[float, np.ndarray, np.ndarray]:
     """What one replica of a variant with merged weights holds [requests/s]; and its cost for an hour [$] at loads."""
     lone = load(SCENARIO, ["pool.0.replicas=1"])
+    arrivals = lone.workloads[0].arrivals
+    assert isinstance(arrivals, PoissonArrivals)
     pool = lone.pools[0].model_copy(update={"adapters": None})
     lone = lone.model_copy(update={"pools": (pool,)})
-    most = largest_load(lone).factor * lone.workloads[0].arrivals.rate_per_s
+    most = largest_load(lone).factor * arrivals.rate_per_s
     usd_per_h = []
     for share in LOADS:
         s = run(at_rate(lone, share * most), threads=1).summary

@@ -67,7 +67,7 @@ def weibull_shape(cv: float) -> float:
         k = math.exp(log_k)
         return math.lgamma(1 + 2 / k) - 2 * math.lgamma(1 + 1 / k) - math.log1p(cv * cv)
 
-    return math.exp(brentq(excess, math.log(0.05), math.log(1000.0), xtol=1e-14))
+    return math.exp(cast(float, brentq(excess, math.log(0.05), math.log(1000.0), xtol=1e-14)))
 
 
 class _Pieces:

@@ -153,10 +153,10 @@ def test_means_are_those_that_are_reckoned_without_simulating():
         ("input_tokens", [float(t["input"].sum()) for t in whole]),
         ("output_tokens", [float(t["output"].sum()) for t in whole]),
     ):
-        error = np.std(each, ddof=1) / math.sqrt(len(each))
-        assert np.mean(each) == pytest.approx(getattr(found, what), abs=4 * error + 0.005 * np.mean(each)), (
-            what
-        )
+        error = float(np.std(each, ddof=1)) / math.sqrt(len(each))
+        assert np.mean(each) == pytest.approx(
+            getattr(found, what), abs=4 * error + 0.005 * float(np.mean(each))
+        ), what
     gaps = np.concatenate([t["arrive_s"][1:] - t["finish_s"][:-1] for t in whole])
     assert gaps.mean() == pytest.approx(2.0, abs=4 * gaps.std() / math.sqrt(len(gaps)))
     assert gaps.std() == pytest.approx(3.0, rel=0.15)
