@@ -97,10 +97,10 @@ def job_times(
     exchange_s = jobs * work.exchange_bytes / g * arrays / (chip.link_bytes_per_s * c.link_bandwidth)
     host_s = work.launches * (c.launch_s + (c.parallel_launch_s if g > 1 else 0.0))
     host_s += work.attentions * (split.ring - 1) * c.ring_hop_s
-    device_s = linear_s + attention_s + memory_s + exchange_s
+    device_s = (linear_s + attention_s + memory_s + exchange_s) / fitted.speed
     encoder_s = work.encoder_flops / dense_rate
     decoder_s = work.decoder_flops / (peak16 * fitted.share("decoder_flops", chip))
-    return JobTimes((device_s**4 + host_s**4) ** 0.25, encoder_s + decoder_s, c.batch_s)
+    return JobTimes((device_s**4 + host_s**4) ** 0.25, (encoder_s + decoder_s) / fitted.speed, c.batch_s)
 
 
 def job_energy(chip: Accelerator, precision: str, fitted: JobFitted) -> Energy:

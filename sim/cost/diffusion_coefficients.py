@@ -72,6 +72,8 @@ class JobFitted:
     """Coefficients in force for one chip's generation, and how they are known.
 
     factors: of the generation, on the shares of `GENERATION_FACTORS`.  sigma: log-sd by name of coefficient.
+    spread: log-sd of the accelerator's time of a model (and, if need be, a generation) that was not in the fit.
+    speed: by which the accelerator is faster than predicted, somewhere in that band.
     """
 
     coefficients: JobCoefficients
@@ -79,6 +81,8 @@ class JobFitted:
     sigma: Mapping[str, float]
     knowledge: Knowledge
     warnings: tuple[str, ...] = ()
+    spread: float = 0.0
+    speed: float = 1.0
 
     def share(self, name: str, chip: Accelerator) -> float:
         """Share of the chip's 16-bit peak that work of the kind `name` reaches."""
@@ -87,10 +91,14 @@ class JobFitted:
         return min(found * self.factors.get(name, 1.0), MOST_SHARE)
 
     def at(self, z: Mapping[str, float]) -> JobFitted:
-        """With each coefficient named in `z` moved by z standard deviations of its logarithm; other names are left."""
+        """With each coefficient named in `z` moved by z standard deviations of its logarithm; other names are left.
+
+        `dense_flops` moves the accelerator's whole time as well, by as much as left-out models were missed.
+        """
         own = {n: d for n, d in z.items() if n in NAMES}
         moved = {n: getattr(self.coefficients, n) * math.exp(d * self.sigma[n]) for n, d in own.items()}
-        return replace(self, coefficients=replace(self.coefficients, **moved))
+        speed = self.speed * math.exp(z.get("dense_flops", 0.0) * self.spread)
+        return replace(self, coefficients=replace(self.coefficients, **moved), speed=speed)
 
 
 def job_coefficients(generation: str, catalog: Catalog | None = None) -> JobFitted:
@@ -106,14 +114,11 @@ def job_coefficients(generation: str, catalog: Catalog | None = None) -> JobFitt
         warnings = (
             f"no measured image or video on {generation} accelerators: figures rest on the datasheet",
         )
-    sigma = {n: entries[n]["sigma"] for n in NAMES}
-    if basis != "measured":
-        wider = tables["unmeasured_sigma"]
-        sigma = {n: math.hypot(s, wider) if n in GENERATION_FACTORS else s for n, s in sigma.items()}
+    unmeasured = 0.0 if basis == "measured" else tables["generation_sigma"]
     return JobFitted(
         coefficients=JobCoefficients(**{n: entries[n]["v"] for n in NAMES}),
         factors={n: own[n]["v"] for n in GENERATION_FACTORS if n in own},
-        sigma=sigma,
+        sigma={n: entries[n]["sigma"] for n in NAMES},
         knowledge=Knowledge(
             basis,
             tables["stack"],
@@ -122,6 +127,7 @@ def job_coefficients(generation: str, catalog: Catalog | None = None) -> JobFitt
             throughput_error=error["latency"],
         ),
         warnings=warnings,
+        spread=math.hypot(tables["model_sigma"], unmeasured),
     )
 
 

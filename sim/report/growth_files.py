@@ -49,6 +49,8 @@ def plot(report: Report, path: Path) -> None:
 
 
 def _demand(axis: Any, report: Report) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     months = [m["month"] for m in report["months"]]
     middle, spread = math.log1p(report["growth_per_month"]), 1.6449 * report["growth_spread"]
     axis.fill_between(
@@ -67,9 +69,9 @@ def _demand(axis: Any, report: Report) -> None:
         _dates(axis, report[key], colour, label, months[-1])
     axis.set_yscale("log")
     axis.set_ylabel("demand over today's")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
-    axis.tick_params(axis="y", which="both", labelsize=8)
     axis.legend(loc="upper left", fontsize=8, frameon=False)
 
 

@@ -141,7 +141,17 @@ def _replay(found: Report) -> Iterator[RenderableType | str]:
     yield ""
     yield "Simulated: the mix, and as many replicas as the busiest hour needs all the time"
     yield table(
-        ("", "targets met", "TTFT p99", "TPOT p99", "requests", "turned away", "$/hour", "$/request"),
+        (
+            "",
+            "targets met",
+            "TTFT p99",
+            "TPOT p99",
+            "requests",
+            "turned away",
+            "spilled",
+            "$/hour",
+            "$/request",
+        ),
         (
             (
                 name,
@@ -150,6 +160,7 @@ def _replay(found: Report) -> Iterator[RenderableType | str]:
                 duration(r["tpot_p99_s"]),
                 f"{r['arrived']:,}",
                 f"{r['rejected']:,}",
+                f"{r['spilled']:,}",
                 f"{r['usd_per_hour']:,.4g}",
                 dollars(r["usd_per_request"]),
             )

@@ -29,6 +29,7 @@ def write_scale(report: Report, place: Path) -> None:
     plot_scale(report, place / "scale.png")
     if "mitigated" in report:
         write_csv([flat(r) for r in report["mitigated"]["rows"]], place / "scale_mitigated.csv")
+        write_csv(_slopes(report["mitigated"]["elasticity"]), place / "elasticity_mitigated.csv")
 
 
 def _slopes(found: Report) -> list[dict[str, Any]]:
@@ -109,6 +110,7 @@ def _plot_parts(added: Any, saved: Any, report: Report) -> None:
     largest = max(_cents(rows, _part("serving")))
     saved.set_ylim(largest * 1e-4, largest * 4)
     saved.invert_yaxis()
+    saved.margins(x=0.08)
     _tell_replicas(saved, rows)
     added.set_title("What the re-planned cost is made of", fontsize=10)
     saved.set_title("What is saved of it (replicas without and with the cache)", fontsize=10)
@@ -127,8 +129,7 @@ def _tell_replicas(axis: Any, rows: Any) -> None:
         text = f"{r['fleet']['replicas']:,} / {r['fleet']['cached_replicas']:,}"
         low, high = sorted(axis.get_ylim())
         place = (r["users"], min(max(-value, low * 1.5), high / 1.5))
-        side = "right" if r is rows[-1] else "center"
-        axis.annotate(text, place, (0, -6), textcoords="offset points", fontsize=7, ha=side, va="top")
+        axis.annotate(text, place, (0, -6), textcoords="offset points", fontsize=7, ha="center", va="top")
 
 
 def plot_curves(report: Report, path: Path) -> None:
@@ -137,6 +138,7 @@ def plot_curves(report: Report, path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.6))
     plain = "{x:g}"
@@ -165,7 +167,8 @@ def plot_curves(report: Report, path: Path) -> None:
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("offered load [% of saturation]")
         axis.yaxis.set_major_formatter(plain)
-        axis.yaxis.set_minor_formatter(plain if title != "$ per million output tokens" else "")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_minor_formatter("")
         axis.tick_params(which="both", labelsize=7)
         axis.legend(fontsize=8)
         axis.grid(alpha=0.3)

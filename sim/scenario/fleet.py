@@ -51,8 +51,8 @@ class StartUp(Table):
     storage_gb_per_s: Positive = Field(
         default=1.5,
         description="Rate at which a replica reads its weights [GB/s]. Default 1.5: 130 GB of Llama-2-70B in 84 s with "
-        "a stock loader (ServerlessLLM, arXiv 2401.14351). Run:ai's benchmark (2024-10-29, 16 GB, A10G) has 0.3 for "
-        "Safetensors on a GP3 SSD and 2.1 for its streamer on an IO2 SSD.",
+        "a stock loader (ServerlessLLM, arXiv 2401.14351; second hand). Run:ai's benchmark (2024-10-29, 16 GB, "
+        "A10G) has 0.3 for Safetensors on a GP3 SSD and 2.1 for its streamer on an IO2 SSD.",
         examples=[1.5],
     )
     weights_s: Seconds | None = Field(

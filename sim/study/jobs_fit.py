@@ -160,17 +160,14 @@ def job_tables(
     fit: JobFit, left_out: Sequence[LeftOut], seen: Sequence[Batch], kept: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The `diffusion` table of a calibration file. kept: expected errors to keep where nothing was left out."""
-    errors = {"expected_error": kept["expected_error"], "unmeasured_sigma": kept["unmeasured_sigma"]}
-    model_sigma = 0.0
-    if left_out:
-        errors, model_sigma = _expected(left_out)
-    sigma = {n: math.hypot(s, model_sigma) if n in GENERATION_FACTORS else s for n, s in fit.sigma.items()}
+    names = ("expected_error", "model_sigma", "generation_sigma")
+    errors = _expected(left_out) if left_out else {n: kept[n] for n in names}
     sources = sorted({b.reading.case.text["source"] for b in seen})
     return {
         "stack": STACK,
         "source": f"fit to {len(seen)} measured batches of {', '.join(sources)}",
         **errors,
-        "coefficients": {n: _entry(getattr(fit.coefficients, n), sigma[n]) for n in NAMES},
+        "coefficients": {n: _entry(getattr(fit.coefficients, n), fit.sigma[n]) for n in NAMES},
         "generation": {
             g: {n: _entry(v, fit.factor_sigma[g][n]) for n, v in sorted(f.items())}
             for g, f in sorted(fit.factors.items())
@@ -178,8 +175,9 @@ def job_tables(
     }
 
 
-def _expected(left_out: Sequence[LeftOut]) -> tuple[dict[str, Any], float]:
-    """Errors to expect, and the log-sd of a model nobody measured: a band of 90 % that holds 90 % of left-out times."""
+def _expected(left_out: Sequence[LeftOut]) -> dict[str, Any]:
+    """Errors to expect, and the log-sd of a model and of a generation that nobody measured: bands of 90 % that hold
+    90 % of the times that were left out."""
     parts = {k: [o for o in left_out if o.kind == k] for k in ("model", "generation")}
     medians, bands = {}, {}
     for kind, part in parts.items():
@@ -195,7 +193,8 @@ def _expected(left_out: Sequence[LeftOut]) -> tuple[dict[str, Any], float]:
         basis: {"latency": round(medians[kind][0], 3), "energy": round(medians[kind][1], 3), "note": note}
         for basis, (kind, note) in notes.items()
     }
-    return {"expected_error": errors, "unmeasured_sigma": round(bands["generation"], 3)}, bands["model"]
+    sigmas = {f"{kind}_sigma": round(band, 3) for kind, band in bands.items()}
+    return {"expected_error": errors, **sigmas}
 
 
 def _entry(value: float, sigma: float) -> dict[str, float]:

@@ -6,11 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sim.errors import Fault, UserError
-from sim.run import run
+from sim.metrics.binding import limit_of
+from sim.metrics.moments import length_moments, mixture
+from sim.metrics.sustained import tightest_tpot_s
+from sim.run import run, step_costs
+from sim.scenario.client import Spill
 from sim.scenario.fleet import Scaler, Spot
 from sim.scenario.pool import Pool
 from sim.scenario.schema import Scenario
+from sim.workload.demand import read_traces
 
+SLACK = 0.75
+"""Of the TPOT target is the mean step of a full batch: some of its steps also carry long prompts."""
+WAITING = 4
+"""Calls waiting at a replica with which a request goes to the API instead."""
 CYCLES = (24, 168)
 """Hours of a run whose hours can be a schedule."""
 
@@ -44,7 +53,32 @@ def played(scenario: Scenario, report: Mapping[str, Any]) -> Scenario:
         pools.append(_scheduled(_part(pool, "on-demand", "on-demand", demand, prices), schedule))
     if not pools:
         raise UserError(Fault("mix", "leaves all requests to an API; there is no fleet to simulate"))
-    return scenario.model_copy(update={"pools": tuple(pools), "cells": 1, "warmup_s": 0.0})
+    made = scenario.model_copy(update={"pools": tuple(pools), "cells": 1, "warmup_s": 0.0})
+    return _spilling(made, report["spill"]) if found["spilled_per_h"] else made
+
+
+def _spilling(scenario: Scenario, api: Mapping[str, Any]) -> Scenario:
+    """The scenario with what finds no room sent to the API. Replicas run no more sequences than keep the TPOT target
+    with some slack, by the step tables: else batches grow and the target is missed before anything waits."""
+    prices = {key: api[key] for key in ("usd_per_mtok_input", "usd_per_mtok_output")}
+    spill = Spill.model_validate({"above": WAITING, **prices})
+    workloads = tuple(w.model_copy(update={"spill": spill}) for w in scenario.workloads)
+    pools = tuple(_capped(scenario, p) for p in scenario.pools)
+    return scenario.model_copy(update={"workloads": workloads, "pools": pools})
+
+
+def _capped(scenario: Scenario, pool: Pool) -> Pool:
+    traces = read_traces(scenario)
+    moments = [m for w in scenario.workloads if (m := length_moments(w, traces)) is not None]
+    cost = step_costs(scenario.model_copy(update={"pools": (pool,)}), traces)[0]
+    tpot_s = tightest_tpot_s(w.slo for w in scenario.workloads)
+    if tpot_s is None:
+        return pool
+    first = limit_of(cost, pool, mixture(moments, [1.0] * len(moments)), SLACK * tpot_s)
+    if first is None:
+        return pool
+    batch = min(pool.scheduler.max_batch, max(1, first.batch))
+    return pool.model_copy(update={"scheduler": pool.scheduler.model_copy(update={"max_batch": batch})})
 
 
 def _part(pool: Pool, name: str, kind: str, replicas: int, prices: Mapping[str, Any]) -> Pool:
@@ -76,6 +110,7 @@ def _words(summary: Mapping[str, Any]) -> dict[str, Any]:
         "arrived": requests["arrived"],
         "completed": requests["completed"],
         "rejected": requests["rejected"],
+        "spilled": requests.get("spilled", 0),
         "ttft_p99_s": latency["ttft_s"]["p99"],
         "tpot_p99_s": latency["tpot_s"]["p99"],
         "usd_per_hour": summary["cost"]["usd_per_hour"],

@@ -16,7 +16,7 @@ from sim.cli import main
 from sim.errors import ScenarioError, UserError
 from sim.study.mix import Offers, mix
 from sim.study.mix_demand import Staffing, hourly_rates
-from sim.study.mix_play import played
+from sim.study.mix_play import played, replay
 from tests.study.planning import CHAT, chat
 
 DAY = [1.0] * 8 + [3.0] * 12 + [2.0] * 4
@@ -137,3 +137,25 @@ def test_the_command_in_words_and_files(tmp_path):
     assert json.loads((out / "mix.json").read_text())["mix"]["fixed"] >= 0
     wrong = CliRunner().invoke(main, ["mix", str(path), "--price", "rented=2"])
     assert wrong.exit_code == 2 and "no way to have capacity" in wrong.stderr
+
+
+def test_the_mix_simulated_meets_its_targets_for_less_than_the_busiest_hour_all_day():
+    """A small day: three replicas at most, of which one and two are needed for a third of the day each."""
+    users = USERS.replace("400_000", "90_000")
+    made = chat(users, *CHANGES[1:])
+    report = mix(made, Offers(reserved_usd=1.6, on_demand_usd=2.0, without=frozenset({"own", "spot"})))
+    assert report["mix"]["on_demand"] > 0
+    mixed, static = (replay(made, report)[k] for k in ("mix", "static"))
+    assert mixed["arrived"] == static["arrived"] == mixed["completed"]
+    assert mixed["attainment"] > 0.985
+    assert mixed["accelerator_hours"]["powered"] < 24 * report["replicas_busiest"]
+    assert mixed["usd_per_hour"] == pytest.approx(report["mix"]["usd_per_h"], rel=0.03)
+
+
+def test_what_is_left_to_an_api_is_sent_there():
+    made = chat(USERS.replace("400_000", "90_000"), *CHANGES[1:])
+    report = mix(made, Offers(without=frozenset({"spot", "on-demand"}), api="gpt-oss-120b"))
+    report = {**report, "mix": {**report["mix"], "fixed": 1, "spilled_per_h": 1.0}}
+    found = replay(made, report)["mix"]
+    assert 0 < found["spilled"] < found["arrived"] == found["completed"]
+    assert played(made, report).pools[0].scheduler.max_batch < 128
