@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,6 +55,8 @@ class StepCost:
     token_s, token_j: float64[max_step_tokens + 1];  kv_s, sequence_s, host_s: float64[max_batch + 1].
     first_token_s: latency outside the engine (HTTP, tokenizer, detokenizer), added to TTFT and end-to-end
         time.
+    adapter_load_s: time to load an adapter, added to the step that admits a call which needs one that is not there.
+    most_sequences: sequences that its places for adapters let it run at once, in the mean; infinite without adapters.
     idle_w: draw while no call is on the replica, the model resident.
     """
 
@@ -77,3 +80,5 @@ class StepCost:
     memory: MemoryBudget
     knowledge: Knowledge
     warnings: tuple[str, ...] = field(default=())
+    adapter_load_s: float = 0.0
+    most_sequences: float = math.inf

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from sim.cost.adapters import popularity
 from sim.cost.types import StepCost
 from sim.engine import plan as P
 from sim.engine.plan import Plan
@@ -32,6 +33,7 @@ _ROUTER = {
     "least-kv": P.LEAST_KV,
     "session": P.SESSION,
     "efficient-first": P.EFFICIENT_FIRST,
+    "prefix-aware": P.PREFIX_AWARE,
 }
 _ROUND_WINDOWS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 RANKED_CONTEXT = 1024.0
@@ -75,6 +77,8 @@ def build_plans(
         **_tables(every),
         **{name: getattr(demand, name) for name in Demand.__dataclass_fields__},
         **stages._asdict(),
+        "adapter_p": _popularity(scenario, pools),
+        "most_texts": _most_texts(demand, stages),
         "most_nodes": _most_nodes(pools, demand, stages),
         "cells": scenario.cells,
         "duration_tick": round(scenario.duration_s * 2**30),
@@ -107,6 +111,7 @@ def _pools(scenario: Scenario, group_of: Sequence[int], costs: Sequence[StepCost
         row["kv_admit"] = math.floor(cost.memory.kv_capacity_tokens * (1 - scheduler.kv_watermark))
         row["prefix_block"] = pool.prefix_cache.block_tokens if pool.prefix_cache.enabled else 0
         row["first_token_s"] = cost.first_token_s
+        row["adapter_load_s"] = cost.adapter_load_s
     if scenario.router == "efficient-first":
         rows["head_start"] = _head_starts(rows, costs)
     first = 0
@@ -155,9 +160,26 @@ def _most_nodes(pools: np.ndarray, demand: Demand, stages: Stages) -> int:
     """Texts that one event may add to the prefix caches: those of a full batch of calls, and their outputs."""
     if not pools["prefix_block"].any():
         return 0
+    return int(pools["max_batch"].max()) * (_most_texts(demand, stages) + 1)
+
+
+def _most_texts(demand: Demand, stages: Stages) -> int:
+    """Texts that a call may read: blocks of a prompt, what a stage reads, a tool's result."""
     blocks = int(np.diff(demand.block_first).max()) if len(demand.block_first) > 1 else 0
     reads = int(stages.stages["reads"].max()) if len(stages.stages) else 1
-    return int(pools["max_batch"].max()) * (blocks + reads + 2)
+    return blocks + reads + 1
+
+
+def _popularity(scenario: Scenario, pools: np.ndarray) -> np.ndarray:
+    """Cumulative popularity of the adapters of every pool that has any, end to end; sets the pools' columns."""
+    parts, size = [np.zeros(1)], 1
+    for row, pool in zip(pools, scenario.pools, strict=True):
+        if pool.adapters is not None:
+            row["adapters"], row["adapter_slots"] = pool.adapters.count, pool.adapters.places
+            row["adapter_first"] = size
+            parts.append(np.cumsum(popularity(pool.adapters.count, pool.adapters.zipf)))
+            size += pool.adapters.count
+    return np.concatenate(parts)
 
 
 def _groups(scenario: Scenario, pools: np.ndarray) -> np.ndarray:
@@ -166,6 +188,7 @@ def _groups(scenario: Scenario, pools: np.ndarray) -> np.ndarray:
     for g, group in enumerate(groups):
         members = pools[pools["group"] == g]
         group["router"] = _ROUTER[scenario.router]
+        group["overlap_weight"] = scenario.overlap_weight
         group["first_replica"] = members["first_replica"].min()
         group["replicas"] = members["replicas"].sum()
         group["overflow"] = full[pools["group"] == g].min()

@@ -29,6 +29,7 @@ def cost(
     host_prefill_s: float = 0.0,
     admit_s: float = 0.0,
     first_token_s: float = 0.0,
+    adapter_load_s: float = 0.0,
     kv_capacity: int = 100_000,
     max_batch: int = 64,
     max_tokens: int = 512,
@@ -57,6 +58,7 @@ def cost(
         accelerators=1,
         memory=room,
         knowledge=Knowledge("measured", "made up for tests"),
+        adapter_load_s=adapter_load_s,
     )
 
 
