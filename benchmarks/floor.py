@@ -71,6 +71,7 @@ _RECORDS = {
     "RequestStage": S.REQUEST_STAGE,
     "Node": S.NODE,
     "Prefix": S.PREFIX,
+    "Adapter": S.ADAPTER,
     "Stream": S.STREAM,
     "Log": S.LOG,
 }

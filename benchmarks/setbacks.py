@@ -71,7 +71,10 @@ SETBACKS = (
         120 * MINUTE_S,
         (
             Case("3 racks, all on", {}),
-            Case("3 racks, 100 running and 4 waiting at most", {"scheduler": {"queue_limit": 4, "max_batch": 100}}),
+            Case(
+                "3 racks, 100 running and 4 waiting at most",
+                {"scheduler": {"queue_limit": 4, "max_batch": 100}},
+            ),
             Case("4 racks, the last switched on", {"replicas": 16, "startup": SLOW, "scaler": SPARE}),
             Case("4 racks, all on", {"replicas": 16}),
         ),

@@ -200,6 +200,7 @@ def _step_cost(
     """
     from sim.catalog.accelerators import accelerator
     from sim.catalog.models import model
+    from sim.cost.adapters import Adapters, with_adapters
     from sim.cost.dvfs import SLOW_CLOCK, capped, slowed_like
     from sim.cost.interval import at
     from sim.cost.limit import power_limited
@@ -209,6 +210,16 @@ def _step_cost(
 
     context = _mean_context(contexts)
     chip, served = accelerator(pool.accelerator), model(pool.model)
+    given = pool.adapters
+    adapters = given and Adapters(
+        given.count,
+        given.rank,
+        given.places,
+        given.zipf,
+        given.targets == "all-linear",
+        given.load_gb_per_s * 1e9,
+        given.step_overhead_s,
+    )
     deployment = _deployment(pool)
 
     def tables(clock: float) -> StepCost:
@@ -230,11 +241,12 @@ def _step_cost(
     if pool.cost_model == "silicon":
         cost = silicon_cost(cost, served, chip, deployment, typical_context=context)
     if cap_w is None:
-        return power_limited(cost, chip.tdp_w, context)
+        return with_adapters(power_limited(cost, chip.tdp_w, context), adapters, served, chip, deployment)
     slow = tables(SLOW_CLOCK)
     if pool.cost_model == "silicon":
         slow = slowed_like(cost, full, slow)
-    return capped(cost, cap_w, slow=slow, tdp_w=chip.tdp_w, typical_context=context)
+    cost = capped(cost, cap_w, slow=slow, tdp_w=chip.tdp_w, typical_context=context)
+    return with_adapters(cost, adapters, served, chip, deployment)
 
 
 def _mean_context(contexts: Sequence[float]) -> float:

@@ -53,7 +53,9 @@ def small(*changes: str) -> Scenario:
     return loads(SMALL, changes)
 
 
-def observe(made: Scenario, costs: Sequence[StepCost] | None = None, *, engine: str = "kernel") -> Observed:
+def observe(
+    made: Scenario, costs: Sequence[StepCost] | None = None, *, engine: str = "kernel", log: int = 0
+) -> Observed:
     """Run a scenario without traces on made-up step costs."""
     costs = costs or [cost(max_batch=p.scheduler.max_batch) for p in made.pools]
     lengths = [length_moments(w, {}) for w in made.workloads]
@@ -62,7 +64,7 @@ def observe(made: Scenario, costs: Sequence[StepCost] | None = None, *, engine: 
         costs=costs,
         programs=[program_of(w, made) for w in made.workloads],
         lengths=[m for m in lengths if m is not None],
-        metrics=run_plans(plans(made, costs), engine=engine),
+        metrics=run_plans(plans(made, costs), engine=engine, log_requests=log),
         arrivals_end_s=made.duration_s,
         carbon_g_per_kwh=400.0,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,6 +59,8 @@ class StepCost:
         and for each of its tokens (see `sim.cost.transfer`).
     first_token_s: latency outside the engine (HTTP, tokenizer, detokenizer), added to TTFT and end-to-end
         time.
+    adapter_load_s: time to load an adapter, added to the step that admits a call which needs one that is not there.
+    most_sequences: sequences that its places for adapters let it run at once, in the mean; infinite without adapters.
     idle_w: draw while no call is on the replica, the model resident.
     """
 
@@ -85,3 +88,5 @@ class StepCost:
     tokens_per_step: float = 1.0
     handover_s: float = 0.0
     handover_token_s: float = 0.0
+    adapter_load_s: float = 0.0
+    most_sequences: float = math.inf

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from sim.cost.adapters import popularity
 from sim.cost.types import StepCost
 from sim.engine import plan as P
 from sim.engine.plan import Plan
@@ -32,6 +33,7 @@ _ROUTER = {
     "least-kv": P.LEAST_KV,
     "session": P.SESSION,
     "efficient-first": P.EFFICIENT_FIRST,
+    "prefix-aware": P.PREFIX_AWARE,
 }
 _ROLE = {None: P.WHOLE, "prefill": P.PREFILL, "decode": P.DECODE}
 _ROUND_WINDOWS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
@@ -51,8 +53,14 @@ def build_plans(
     """One plan per cell. costs: the step cost of each pool, in order.  programs: of each workload.
     levels: further step costs of every pool that a governor may choose; level l of pool p is row l x pools + p.
 
-    Raises ScenarioError if a pool can never admit a request of one of its workloads.
+    Raises ScenarioError if a pool can never admit a request of one of its workloads; ValueError for a step cost whose
+    tables do not reach the pool's batch limit.
     """
+    for pool, cost in zip(scenario.pools, costs, strict=True):
+        if min(map(len, (cost.sequence_s, cost.kv_s, cost.host_s))) <= pool.scheduler.max_batch:
+            raise ValueError(
+                f"step cost of {pool.name}: tables end below max_batch {pool.scheduler.max_batch}"
+            )
     routes = routes_of(scenario, programs)
     demand = build_demand(scenario, routes.chain_of, traces)
     regions = [w.region for w in scenario.workloads]
@@ -72,6 +80,8 @@ def build_plans(
         **_tables(every),
         **{name: getattr(demand, name) for name in Demand.__dataclass_fields__},
         **stages._asdict(),
+        "adapter_p": _popularity(scenario, pools),
+        "most_texts": _most_texts(demand, stages),
         "most_nodes": _most_nodes(pools, demand, stages),
         "cells": scenario.cells,
         "duration_tick": round(scenario.duration_s * 2**30),
@@ -108,6 +118,7 @@ def _pools(scenario: Scenario, group_of: Sequence[int], costs: Sequence[StepCost
         row["first_token_s"] = cost.first_token_s
         row["width"], row["tokens_per_step"] = cost.width, cost.tokens_per_step
         row["handover_s"], row["handover_token_s"] = cost.handover_s, cost.handover_token_s
+        row["adapter_load_s"] = cost.adapter_load_s
     rows["longest"] = rows["kv_capacity"]
     for row in rows:
         if row["role"] == P.PREFILL:
@@ -163,9 +174,26 @@ def _most_nodes(pools: np.ndarray, demand: Demand, stages: Stages) -> int:
     """Texts that one event may add to the prefix caches: those of a full batch of calls, and their outputs."""
     if not pools["prefix_block"].any():
         return 0
+    return int(pools["max_batch"].max()) * (_most_texts(demand, stages) + 1)
+
+
+def _most_texts(demand: Demand, stages: Stages) -> int:
+    """Texts that a call may read: blocks of a prompt, what a stage reads, a tool's result."""
     blocks = int(np.diff(demand.block_first).max()) if len(demand.block_first) > 1 else 0
     reads = int(stages.stages["reads"].max()) if len(stages.stages) else 1
-    return int(pools["max_batch"].max()) * (blocks + reads + 2)
+    return blocks + reads + 1
+
+
+def _popularity(scenario: Scenario, pools: np.ndarray) -> np.ndarray:
+    """Cumulative popularity of the adapters of every pool that has any, end to end; sets the pools' columns."""
+    parts, size = [np.zeros(1)], 1
+    for row, pool in zip(pools, scenario.pools, strict=True):
+        if pool.adapters is not None:
+            row["adapters"], row["adapter_slots"] = pool.adapters.count, pool.adapters.places
+            row["adapter_first"] = size
+            parts.append(np.cumsum(popularity(pool.adapters.count, pool.adapters.zipf)))
+            size += pool.adapters.count
+    return np.concatenate(parts)
 
 
 def _groups(scenario: Scenario, pools: np.ndarray) -> np.ndarray:
@@ -174,6 +202,7 @@ def _groups(scenario: Scenario, pools: np.ndarray) -> np.ndarray:
     for g, group in enumerate(groups):
         members = pools[pools["group"] == g]
         group["router"] = _ROUTER[scenario.router]
+        group["overlap_weight"] = scenario.overlap_weight
         group["first_replica"] = members["first_replica"].min()
         group["replicas"] = members["replicas"].sum()
         group["first_draw"] = 2 if (members["role"] == P.DECODE).any() else 0  # a choice of its own

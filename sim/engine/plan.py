@@ -14,10 +14,13 @@ import numpy as np
 CHUNKED_PREFILL, PREFILL_FIRST, STATIC = 0, 1, 2
 # Routers.
 ROUND_ROBIN, RANDOM, POWER_OF_TWO, LEAST_OUTSTANDING, LEAST_KV, SESSION, EFFICIENT_FIRST = range(7)
+PREFIX_AWARE = 7
 # Arrival processes.
 CLOSED, POISSON, GAMMA, DETERMINISTIC, TRACE, AT_ONCE = 0, 1, 2, 3, 4, 5
+WEIBULL = 6
 # Laws of a token length; TRACED takes it from the arriving trace row, EMPIRICAL from a row drawn at random.
 FIXED, UNIFORM, LOGNORMAL, TABLE, EMPIRICAL, TRACED = 0, 1, 2, 3, 4, 5
+DRAWN = -1
 # Texts that a call reads (see `sim.workload.program`).
 TEMPLATE, PROMPT, ALL, OWN, OTHERS, TRANSCRIPT = 0, 1, 2, 3, 4, 5
 # Roles of a pool: it serves requests whole, prefills prompts and hands them on, or decodes what others prefilled.
@@ -54,6 +57,10 @@ POOL = np.dtype(
             np.float64,
         ),  # PREFILL: time on the way to the next group, and for each token of the prompt
         ("handover_token_s", np.float64),
+        ("adapters", np.int32),  # that requests are for, or 0
+        ("adapter_slots", np.int32),  # adapters that a replica holds at once
+        ("adapter_first", np.int32),  # first entry in `adapter_p`
+        ("adapter_load_s", np.float64),
     ],
     align=True,
 )
@@ -84,6 +91,7 @@ GROUP = np.dtype(
         ("replicas", np.int32),
         ("overflow", np.int32),  # calls at a replica; one that finds as many is offered to the next group
         ("first_draw", np.int32),  # of a call's draws for routing
+        ("overlap_weight", np.float64),  # of the router PREFIX_AWARE: KV tokens that count as one to compute
     ],
     align=True,
 )
@@ -137,7 +145,10 @@ STAGE = np.dtype(
             np.int32,
         ),  # 1: its last text is its transcript, to which tool results and outputs are added
         ("calls", np.int32),  # rows of `amounts`, here and below
-        ("output", np.int32),
+        (
+            "output",
+            np.int32,
+        ),  # or DRAWN: anew from the workload's lengths; of pass 1 the request's own answer
         ("tool_tokens", np.int32),
         ("tool_first", np.int32),
         ("repeat", np.int32),  # stage that the loop goes back to, or -1
@@ -160,9 +171,14 @@ WORKLOAD = np.dtype(
         ("first_stage", np.int32),
         ("stages", np.int32),  # 0: a plain request, one call that reads the prompt and answers it
         ("streamed", np.int32),
+        (
+            "sessions",
+            np.int32,
+        ),  # 1: each pass counts as a request, and arrives before the duration or not at all
         ("process", np.int32),
         ("rate", np.float64),  # requests per second of unwarped time
-        ("gamma_shape", np.float64),
+        ("gap_shape", np.float64),  # of gamma and Weibull gaps
+        ("gap_scale", np.float64),  # of Weibull gaps: 1 / mean of the law of scale 1
         ("limit", np.int64),  # requests this workload may issue in all
         ("clients", np.int64),
         ("think_tick", np.int64),
@@ -179,6 +195,7 @@ WORKLOAD = np.dtype(
         ("cell_key", np.uint64),
         ("route_key", np.uint64),
         ("program_key", np.uint64),
+        ("adapter_key", np.uint64),
         ("prompt_blocks", np.int32),  # tokens of a block that the trace names by hash; 0: it names none
         ("queue_limit", np.int32),  # calls as urgent that wait at a replica: rejected
         ("admit_below", np.int32),  # calls running at a replica; one waits while there are as many
@@ -213,8 +230,9 @@ class Plan(NamedTuple):
     trace_s, trace_input, trace_output: rows of all traces, end to end, in order of time.
     block_first: int64[rows + 1], where the blocks of each trace row begin in `blocks`, the hashes of its prompt.
     warp: cumulative rate shapes, each from 0 to 1.
-    most_calls: calls that a stage may have.  most_nodes: texts that one event may add to the prefix caches, 0 where
-    no pool has one.
+    adapter_p: for each pool with adapters, the probability that a request is for one of the first 1, 2, ... of them.
+    most_calls: calls that a stage may have.  most_texts: texts that a call may read.  most_nodes: texts that one event
+    may add to the prefix caches, 0 where no pool has one.
     """
 
     pools: np.ndarray
@@ -243,7 +261,9 @@ class Plan(NamedTuple):
     block_first: np.ndarray
     blocks: np.ndarray
     warp: np.ndarray
+    adapter_p: np.ndarray
     most_calls: int
+    most_texts: int
     most_nodes: int
     cell: int
     cells: int

@@ -33,6 +33,7 @@ from sim.engine.plan import (
     POWER_OF_TWO,
     PREFILL,
     PREFILL_FIRST,
+    PREFIX_AWARE,
     RANDOM,
     ROUND_ROBIN,
     SESSION,
@@ -40,6 +41,7 @@ from sim.engine.plan import (
     Plan,
     replica_pools,
 )
+from sim.engine.reference_adapters import Adapters
 from sim.engine.reference_prefix import PrefixCache, texts_of
 from sim.engine.reference_program import Request, run_program
 from sim.metrics.histogram import bucket_of
@@ -103,6 +105,7 @@ class Step:
     prefill: int = 0
     attention: float = 0.0
     admitted: int = 0
+    loads: int = 0
 
 
 @dataclass
@@ -161,6 +164,7 @@ class Replica:
         self.wake: simpy.Event | None = None
         block = int(self.pool["prefix_block"])
         self.prefix = PrefixCache(block) if block else None
+        self.adapters = Adapters(center.plan, self.pool) if self.pool["adapter_slots"] else None
         center.env.process(self.run())
 
     def run(self) -> Steps:
@@ -217,6 +221,8 @@ class Replica:
         self.standing = S.OFF
         if self.prefix is not None:
             self.prefix.make_room(0)
+        if self.adapters is not None:
+            self.adapters = Adapters(self.center.plan, self.pool)
 
     def waited(self, call: Call) -> None:
         """The wait of a call ends now."""
@@ -306,6 +312,8 @@ class Replica:
                 there_is_room = self.takes(call)
             if not there_is_room:
                 break
+            if self.adapters is not None:
+                self.take_adapter(step, call)
             self.queue.remove(call)
             self.waited(call)
             if call.admit_s is None:
@@ -320,16 +328,26 @@ class Replica:
                 call.source = None
                 continue
             call.prefilled = call.cached
-            self.prefill(step, call, call.need + step.prefill if whole else budget)
+            self.prefill(step, call, int(call.need) + step.prefill if whole else budget)
 
     def decode(self, call: Call) -> None:
         """From the next step on the call decodes."""
         call.decoding = True
         call.left = math.ceil((call.output - call.done) / float(self.pool["tokens_per_step"]))
 
+    def take_adapter(self, step: Step, call: Call) -> None:
+        """Hold the call's adapter, and load it with the step if it is not there."""
+        assert self.adapters is not None
+        loads = self.adapters.take(call)
+        step.loads += loads
+        self.center.books.add(self.p, S.ADAPTERS_ASKED, self.clock_s, 1)
+        self.center.books.add(self.p, S.ADAPTERS_LOADED, self.clock_s, loads)
+
     def takes(self, call: Call) -> bool:
-        """Whether there is a place and KV room for a call; if so its texts are held."""
+        """Whether there is a place, for its adapter too, and KV room for a call; if so its texts are held."""
         if len(self.running) >= self.pool["max_batch"]:
+            return False
+        if self.adapters is not None and not self.adapters.has_place_for(call):
             return False
         limit = self.pool["kv_admit"] if self.running else self.pool["kv_capacity"]
         if self.prefix is not None:
@@ -351,7 +369,7 @@ class Replica:
         if self.kv() + self.prefix.would_take(texts) + self.room(call) - call.input > limit:
             return False
         block = self.prefix.block
-        call.cached = min(self.prefix.take(call, texts) // block * block, call.need - 1)
+        call.cached = min(self.prefix.take(call, texts) // block * block, int(call.need) - 1)
         self.center.books.add(self.p, S.CACHE_ASKED, self.clock_s, call.input)
         self.center.books.add(self.p, S.CACHE_HIT, self.clock_s, call.cached)
         self.prefix.make_room(self.pool["kv_capacity"] - self.kv() - (self.room(call) - call.input))
@@ -359,7 +377,7 @@ class Replica:
 
     def prefill(self, step: Step, call: Call, budget: int) -> None:
         """Prefill of `call` what the step's `budget` of prefill tokens leaves."""
-        take = min(call.need - call.prefilled, budget - step.prefill)
+        take = min(int(call.need) - call.prefilled, budget - step.prefill)
         step.attention += take * (call.prefilled + 0.5 * take)
         step.prefill += take
         call.prefilled += take
@@ -380,6 +398,8 @@ class Replica:
             lost = call.done if call.decoding else call.prefilled - call.cached
             computed = call.input if call.decoding else call.prefilled
             self.prefix.release(call, forget=call.input - computed)
+        if self.adapters is not None:
+            self.adapters.release(call)
         call.decoding = False
         call.since_s = self.clock_s
         self.enter(call, first=True)
@@ -410,7 +430,8 @@ class Replica:
         accelerator_s += plan.sequence_s[p, n] + plan.kv_s[p, n] * sum(c.need for c in step.decoding)
         accelerator_s += costs["attention_s"] * step.attention
         host_s = plan.host_s[p, n] + costs["host_prefill_s"] * step.prefill
-        return max(accelerator_s, host_s) + costs["admit_s"] * step.admitted
+        loading_s = step.loads * self.pool["adapter_load_s"]
+        return max(accelerator_s, host_s) + costs["admit_s"] * step.admitted + loading_s
 
     def step_j(self, step: Step, duration_s: float) -> float:
         n, costs = len(step.decoding), self.center.plan.rates[self.rate]
@@ -448,9 +469,11 @@ class Replica:
             for call in sorted(ended, key=lambda c: c.id):
                 self.prefix.leave(call, self.center.plan)
         for call in sorted(ended, key=lambda c: c.id):
+            if self.adapters is not None:
+                self.adapters.release(call)
             self.center.complete(self, call)
 
-    def book(self, step: Step, begin_s: float, energy_j: float, read: int) -> None:
+    def book(self, step: Step, begin_s: float, energy_j: float, read: float) -> None:
         books, n = self.center.books, len(step.decoding)
         duration_s = self.clock_s - begin_s
         ending = [c for c in step.decoding if c.left == 1 and self.pool["scheduler"] != STATIC]
@@ -605,7 +628,7 @@ class DataCenter:
         workload = self.plan.workloads[w]
         measured = bool(came >= self.plan.warmup_tick)
         if not came_again:
-            self.books.counters[w, S.ARRIVED] += measured
+            self.books.counters[w, S.ARRIVED] += measured and not workload["sessions"]
             self.in_flight += 1
         if w in self.shed:
             self.refuse(request_id, came, measured, S.SHED)
@@ -653,6 +676,9 @@ class DataCenter:
         self.books.counters[w, S.REJECTED] += measured
         if why != S.REJECTED:
             self.books.counters[w, why] += measured
+        if workload["sessions"]:  # its first turn counts as one that came
+            self.books.counters[w, S.ARRIVED] += measured
+            self.books.counters[w, S.SESSIONS_FAILED] += measured
         self.ask_again(w, tick + RETRY_TICKS)
 
     def put(
@@ -685,7 +711,7 @@ class DataCenter:
                 return
         call.replica = None
         if call.request is not None:
-            self.fail_pass(call)
+            self.fail_pass(call.request, call.measured, S.REJECTED)
         elif workload["spill_ttft_s"] >= 0:
             self.flying[call.workload] -= 1
             self.spill(call)
@@ -701,13 +727,17 @@ class DataCenter:
         assert replica is not None
         replica.put(call)
 
-    def fail_pass(self, call: Call) -> None:
-        """A pass of a program finds no room: the request fails when the others of its stage have ended."""
-        assert call.request is not None
-        row = self.plan.workloads[call.workload]["first_stage"] + call.request.stage
-        self.books.stage_counters[row, S.STAGE_REJECTED] += call.measured
-        call.request.failed = True
-        call.request.call_over(seconds_of(self.env.now), 0.0)
+    def fail_pass(self, request: Request, measured: bool, why: int) -> None:
+        """A pass is turned away now: its request fails when the others of its stage have ended. A turn of a session
+        counts as a request."""
+        w = request.workload
+        workload, counters = self.plan.workloads[w], self.books.counters[w]
+        self.books.stage_counters[workload["first_stage"] + request.stage, S.STAGE_REJECTED] += measured
+        if workload["sessions"]:
+            counters[S.REJECTED] += measured
+            if why != S.REJECTED:
+                counters[why] += measured
+        request.rejected(self.env.now)
 
     def lose_patience(self, call: Call) -> None:
         """The client of a call gives up, unless it was admitted before."""
@@ -719,7 +749,7 @@ class DataCenter:
         if now_s > call.since_s:
             self.books.spread(replica.p, S.WAITING_S, call.since_s, now_s, now_s - call.since_s)
         if call.request is not None:
-            self.fail_pass(call)
+            self.fail_pass(call.request, call.measured, S.EXPIRED)
             return
         self.flying[call.workload] -= 1
         if call.attempt + 1 >= self.plan.workloads[call.workload]["attempts"]:
@@ -800,8 +830,15 @@ class DataCenter:
             return min(pick(0), pick(1), key=outstanding)
         if router in (LEAST_OUTSTANDING, EFFICIENT_FIRST):
             return min(members, key=outstanding)
-        assert router == LEAST_KV
-        return min(members, key=lambda r: (r.kv() + sum(c.need for c in r.queue), r.number))
+        assert router in (LEAST_KV, PREFIX_AWARE)
+        texts = texts_of(self.plan, call) if router == PREFIX_AWARE else []
+
+        def load(r: Replica) -> tuple[float, int]:
+            spared = r.prefix.found(texts, call.input) if texts and r.prefix is not None else 0
+            to_compute = group["overlap_weight"] * (call.input - spared) if texts else 0
+            return r.kv() + sum(c.need for c in r.queue) + to_compute, r.number
+
+        return min(members, key=load)
 
     # Books.
 
@@ -812,16 +849,22 @@ class DataCenter:
         books.spread(replica.p, S.SYSTEM_S, here_s, finish_s, finish_s - here_s)
         outside_s = float(replica.pool["first_token_s"] + self.plan.network_s[call.workload, replica.p])
         assert call.first_s is not None and call.admit_s is not None
+        turn = bool(self.plan.workloads[call.workload]["sessions"])
+        if call.measured and (turn or call.request is None):
+            self.book_call(replica, call, outside_s)
         if call.request is not None:
             if call.measured:
-                self.book_pass(replica, call, outside_s)
+                self.book_pass(replica, call, outside_s, logged=not turn)
             call.request.call_ended(call, finish_s, outside_s, replica.number)
             return
         self.in_flight -= 1
         self.flying[call.workload] -= 1
         self.ask_again(call.workload, tick_of(finish_s))
-        if not call.measured:
-            return
+
+    def book_call(self, replica: Replica, call: Call, outside_s: float) -> None:
+        """A plain request or a turn of a session has completed."""
+        assert call.first_s is not None and call.admit_s is not None
+        books, finish_s = self.books, replica.clock_s
         latency: dict[int, float] = {
             S.TTFT: call.first_s - call.arrive_s + outside_s,
             S.E2E: finish_s - call.arrive_s + outside_s,
@@ -849,7 +892,7 @@ class DataCenter:
         counters[S.GOOD_TPOT] += good_tpot
         counters[S.GOOD] += good_ttft and good_tpot and latency[S.E2E] <= workload["slo_e2e_s"]
 
-    def book_pass(self, replica: Replica, call: Call, outside_s: float) -> None:
+    def book_pass(self, replica: Replica, call: Call, outside_s: float, logged: bool) -> None:
         """A pass of a program has ended."""
         assert call.request is not None and call.first_s is not None and call.admit_s is not None
         books, workload = self.books, self.plan.workloads[call.workload]
@@ -873,7 +916,8 @@ class DataCenter:
             (S.STAGE_E2E_S, finish_s - call.arrive_s + outside_s),
         ):
             books.stage_times[row, column] += time_s
-        books.pass_log.append(_log_row(call, replica, finish_s))
+        if logged:
+            books.pass_log.append(_log_row(call, replica, finish_s))
 
 
 def _log_row(call: Call, replica: Replica, finish_s: float) -> tuple:

@@ -75,6 +75,17 @@ class PrefixCache:
                 total += length
         return total
 
+    def found(self, texts: list[tuple[tuple, int]], tokens: int) -> int:
+        """Of an input of `tokens`, those that need not be computed."""
+        found, path = 0, ()
+        for name, length in texts:
+            path = (*path, name)
+            resident = min(self.texts[path].tokens, length) if path in self.texts else 0
+            found += resident
+            if resident < length:
+                break
+        return min(found // self.block * self.block, tokens - 1)
+
     def take(self, call: Call, texts: list[tuple[tuple, int]]) -> int:
         """Hold a call's texts; returns the tokens found from the front without a gap."""
         found, whole, path = 0, True, ()

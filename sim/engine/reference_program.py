@@ -11,11 +11,11 @@ import numpy as np
 import simpy
 
 from sim.engine import state as S
-from sim.engine.kernel import clock, rng
+from sim.engine.kernel import clock, draw, rng
 from sim.engine.kernel.clock import ARRIVE
 from sim.engine.kernel.ident import PASSES, keyed, workload_of
-from sim.engine.kernel.program import RETRY_TICKS
-from sim.engine.plan import ALL, OTHERS, OWN, PROMPT, TEMPLATE, Plan
+from sim.engine.kernel.program import CUT, DONE, REJECTED_PASS, RETRY_TICKS, TURNS
+from sim.engine.plan import ALL, DRAWN, OTHERS, OWN, PROMPT, TEMPLATE, Plan
 
 if TYPE_CHECKING:
     from sim.engine.reference import Call, DataCenter, Replica
@@ -59,7 +59,7 @@ class Request:
     calls: int = 0
     pending: int = 0
     tool: int = 0
-    failed: bool = False
+    failed: int = DONE
     home: Replica | None = None
     replica: int = -1
     progress: list[Progress] = field(default_factory=list)
@@ -130,6 +130,11 @@ class Request:
         self.replica = replica
         self.call_over(end_s, outside_s)
 
+    def rejected(self, tick: float) -> None:
+        """A call found no room: the request fails when the others of its stage have ended."""
+        self.failed = REJECTED_PASS
+        self.call_over(tick / clock.TICKS_PER_S, 0.0)
+
     def call_over(self, time_s: float, outside_s: float) -> None:
         """A call has ended or was rejected; the last one ends the stage."""
         self.now_s, self.outside_s = time_s, outside_s
@@ -151,7 +156,7 @@ def run_program(center: DataCenter, request: Request) -> Generator[simpy.Event, 
             request.stage = 0
             progress.times = request.draw(plan, stage["times"], counter)  # pyright: ignore[reportArgumentType]
     s = 0
-    while s < workload["stages"] and not request.failed:
+    while s < workload["stages"] and request.failed == DONE:
         request.stage = s
         request.execution += 1
         if not _issue(center, request):
@@ -184,6 +189,9 @@ def _issue(center: DataCenter, request: Request) -> bool:
             if sigma > 0:
                 delay_s *= math.exp(sigma * rng.normal(key, counter + TOOL_S) - 0.5 * sigma**2)
             tick += round(delay_s * clock.TICKS_PER_S)
+    if plan.workloads[request.workload]["sessions"] and request.passes and tick >= plan.duration_tick:
+        request.failed = CUT
+        return False
     request.first_pass = request.passes + 1
     request.calls = request.pending = calls
     request.outputs = []
@@ -199,8 +207,28 @@ def _arrive(center: DataCenter, request: Request, call_id: int) -> None:
     plan, stage = center.plan, request.row(center.plan)
     total = sum(tokens for _, tokens in request.texts(plan, 0))
     input_tokens = min(max(total, 1), int(stage["longest_input"]))
-    output_tokens = request.draw(plan, stage["output"], keyed(call_id) * rng.DRAWS)
-    center.put(call_id, input_tokens, output_tokens, request.measured, request, center.env.now)
+    workload, came, measured = plan.workloads[request.workload], center.env.now, request.measured
+    if workload[
+        "sessions"
+    ]:  # a turn is a request of its own; the first with the time for which the session was held
+        came = round(request.arrive_s * clock.TICKS_PER_S) if request.passes == 1 else came
+        measured = bool(came >= plan.warmup_tick)
+        center.books.counters[request.workload, S.ARRIVED] += measured
+        if request.workload in center.shed:
+            center.fail_pass(request, measured, S.SHED)
+            return
+    output_tokens = _output(plan, request, call_id)
+    center.put(call_id, input_tokens, output_tokens, measured, request, came)
+
+
+def _output(plan: Plan, request: Request, call_id: int) -> int:
+    """Tokens that a call of the running stage will emit."""
+    law = int(request.row(plan)["output"])
+    if law != DRAWN:
+        return request.draw(plan, law, keyed(call_id) * rng.DRAWS)
+    if request.passes == 1:
+        return request.answer
+    return int(draw.tokens(plan, request.workload, 1, TURNS + keyed(call_id)))
 
 
 def _following(plan: Plan, request: Request) -> int:
@@ -228,9 +256,11 @@ def _finish(center: DataCenter, request: Request) -> None:
     center.flying[w] -= 1
     tick = round(request.now_s * clock.TICKS_PER_S)
     counters = books.counters[w]
-    if request.failed or request.passes == 0:
+    if request.failed == REJECTED_PASS or request.passes == 0:
         tick += RETRY_TICKS
-    if request.failed:
+    if plan.workloads[w]["sessions"]:
+        _session_over(center, request)
+    elif request.failed == REJECTED_PASS:
         counters[S.REJECTED] += request.measured
     elif request.measured:
         counters[S.INPUT] += request.input
@@ -264,3 +294,16 @@ def _finish(center: DataCenter, request: Request) -> None:
             )
         )
     center.ask_again(w, tick)
+
+
+def _session_over(center: DataCenter, request: Request) -> None:
+    if not request.measured:
+        return
+    counters = center.books.counters[request.workload]
+    column = {DONE: S.SESSIONS_ENDED, REJECTED_PASS: S.SESSIONS_FAILED, CUT: S.SESSIONS_CUT}[request.failed]
+    counters[column] += 1
+    if request.failed == DONE:
+        counters[S.SESSION_TURNS] += request.passes
+        first = center.plan.workloads[request.workload]["first_stage"]
+        length_s = request.now_s + request.outside_s - request.arrive_s
+        center.books.stage_times[first, S.SESSION_S] += length_s

@@ -42,7 +42,7 @@ def build_programs(
 ) -> Stages:
     """The programs of all workloads, end to end. regions: of each workload.  chain_of: see `Routes`.
 
-    Sets the columns `first_stage`, `stages` and `streamed` of `workloads`: no stages for a plain request.
+    Sets the columns `first_stage`, `stages`, `streamed` and `sessions` of `workloads`: no stages for a plain request.
     """
     builder = _Builder(chain_of)
     for row, program, region in zip(workloads, programs, regions, strict=True):
@@ -50,6 +50,7 @@ def build_programs(
         if not program.is_plain:
             row["stages"] = len(program.stages)
             row["streamed"] = program.streamed
+            row["sessions"] = program.session
             builder.program(program, region)
     return builder.arrays()
 
@@ -83,7 +84,7 @@ class _Builder:
         row["grows"] = bool(stage.reads) and stage.reads[-1].kind == "transcript"
         self.reads += [_read(read, s, numbers, program.name) for read in stage.reads]
         row["calls"] = self.amount(stage.calls)
-        row["output"] = self.amount(stage.output)
+        row["output"] = P.DRAWN if stage.drawn_output else self.amount(stage.output)
         row["tool_tokens"] = self.amount(stage.tool.tokens)
         row["tool_first"] = stage.tool.first
         row["tool_s"], row["tool_sigma"] = stage.tool.delay_s, _sigma(stage.tool.delay_cv)

@@ -145,13 +145,25 @@ PREFIX = np.dtype(
 )
 """The prefix cache of one replica."""
 
+ADAPTER = np.dtype(
+    [
+        ("id", np.int32),  # or NONE
+        ("users", np.int32),  # running calls that are for it
+        ("unused", np.int64),  # number of the release since which it has had none
+    ],
+    align=True,
+)
+"""A place for an adapter in a replica's memory."""
+
 # Counters per workload: REJECTED includes SHED, LIMITED and EXPIRED, each counted when the client asks no more; PASSED,
 # ASKED and ANSWERED are of programs; COMPLETED includes SPILLED, INPUT and OUTPUT do not.
 ARRIVED, COMPLETED, REJECTED, INPUT, OUTPUT, GOOD, GOOD_TTFT, GOOD_TPOT, WITH_TPOT = range(9)
 PASSED, ASKED, ANSWERED = range(9, 12)
 SHED, LIMITED, EXPIRED, RETRIED = range(12, 16)
 SPILLED, SPILLED_INPUT, SPILLED_OUTPUT = range(16, 19)
-WORKLOAD_COUNTERS = 19
+# Of sessions, by how they ended: of themselves, by a rejected turn, cut by the end of the run; turns of the first kind.
+SESSIONS_ENDED, SESSIONS_FAILED, SESSIONS_CUT, SESSION_TURNS = range(19, 23)
+WORKLOAD_COUNTERS = 23
 # What a replica is to its router and its power supply.
 OPEN, CLOSED_, DYING, OFF = range(4)
 # Latencies per workload.
@@ -161,11 +173,14 @@ LATENCIES = 4
 STAGE_CALLS, STAGE_INPUT, STAGE_OUTPUT, STAGE_CACHED, STAGE_GOOD, STAGE_REJECTED = range(6)
 STAGE_COUNTERS = 6
 STAGE_QUEUE_S, STAGE_TTFT_S, STAGE_E2E_S = range(3)
-STAGE_TIMES = 3
+SESSION_S = 3  # of a session's one stage: from the first question to the last answer, of sessions that ended
+STAGE_TIMES = 4
 # Columns of the time windows, per pool.
 ENERGY_J, BUSY_S, BATCH_S, DECODED, PREFILLED, WAITING_S, SYSTEM_S, STEPS, PREEMPTED, RECOMPUTED = range(10)
-PAIRS, READ_KV, CACHE_ASKED, CACHE_HIT, EVICTED, HANDED, HANDED_KV = range(10, 17)
-WINDOW_COLUMNS = 17
+PAIRS, READ_KV, CACHE_ASKED, CACHE_HIT, EVICTED = range(10, 15)
+ADAPTERS_ASKED, ADAPTERS_LOADED = range(15, 17)
+HANDED, HANDED_KV = 17, 18
+WINDOW_COLUMNS = 19
 # Scalars.
 FREE_HEAD, SPAWNED, LOGGED, NEXT_STREAM, NEXT_TICK, SEGMENTS = range(6)
 FREE_REQUEST, JOINED, PASSES_LOGGED, FREE_NODE, FREE_NODES, IN_FLIGHT = range(6, 12)
@@ -221,6 +236,9 @@ class State(NamedTuple):
     call_request, call_leaf, call_cached: int32, per call: its request; the last node of its input, and tokens found,
     in the prefix cache.  call_source: int32, the replica that prefilled a call and still holds its KV, or NONE.
     nodes, table, prefixes: prefix caches; table is an open hash table of node number + 1, by key.
+    text_key: uint64, text_tokens: int32, scratch: the texts that a call reads.
+    adapters: ADAPTER[R, slots].  adapter_loads: int32[R], adapters that the next step loads.  adapter_releases:
+    int64[R], of adapters, so far.
     chunk_tick, chunk_number: int64[W, CHUNK], chunk_input, chunk_output: int32[W, CHUNK], arrivals drawn ahead.
     ended: scratch, the calls that one step completes.
     """
@@ -253,6 +271,11 @@ class State(NamedTuple):
     nodes: np.ndarray
     table: np.ndarray
     prefixes: np.ndarray
+    text_key: np.ndarray
+    text_tokens: np.ndarray
+    adapters: np.ndarray
+    adapter_loads: np.ndarray
+    adapter_releases: np.ndarray
     streams: np.ndarray
     chunk_tick: np.ndarray
     chunk_number: np.ndarray
@@ -305,6 +328,9 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
     prefixes = np.zeros(count, PREFIX)
     prefixes["oldest"] = prefixes["latest"] = NONE
     widest = max(1, int(plan.workloads["stages"].max()))
+    slots = max(1, int(plan.pools["adapter_slots"].max()))
+    adapters = np.zeros((count if plan.pools["adapters"].any() else 1, slots), ADAPTER)
+    adapters["id"] = NONE
     return State(
         replicas=replicas,
         calls=calls,
@@ -334,6 +360,11 @@ def new_state(plan: Plan, log_requests: int = 0) -> State:
         nodes=free_nodes,
         table=np.zeros(4 * nodes, np.int32),
         prefixes=prefixes,
+        text_key=np.zeros(plan.most_texts, np.uint64),
+        text_tokens=np.zeros(plan.most_texts, np.int32),
+        adapters=adapters,
+        adapter_loads=np.zeros(count, np.int32),
+        adapter_releases=np.zeros(count, np.int64),
         streams=np.zeros(workloads, STREAM),
         chunk_tick=np.zeros((workloads, CHUNK), np.int64),
         chunk_number=np.zeros((workloads, CHUNK), np.int64),

@@ -144,7 +144,7 @@ def missed_target(workload: Mapping[str, Any]) -> str | None:
     turned away; None where all is met."""
     slo, requests = workload["slo"], workload["requests"]
     if slo["attainment"] is None:
-        turned_away = requests["rejected"] > (1 - SLO_MET) * max(requests["arrived"], 1)
+        turned_away = _refused([workload])[0] > (1 - SLO_MET) * max(requests["arrived"], 1)
         return "throughput" if turned_away else None
     return None if slo["attainment"] >= SLO_MET else worst_target(slo)
 
@@ -263,16 +263,15 @@ def _capped(pool: Pool, seen: Mapping[str, Any], summary: Mapping[str, Any]) -> 
 
 
 def _refused(asking: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-    """Requests turned away otherwise than by a governor, and requests that came."""
-    otherwise = ("shed", "limited", "expired")  # by a governor, a tenant's limit, or the client itself
-    refused = sum(
-        w["requests"]["rejected"] - sum(w["requests"].get(key, 0) for key in otherwise) for w in asking
-    )
+    """Requests turned away otherwise than by a governor or a tenant's limit, and requests that came."""
+    spared = sum(w["requests"][key] for w in asking for key in ("shed", "limited") if key in w["requests"])
+    refused = sum(w["requests"]["rejected"] for w in asking) - spared
     return refused, sum(w["requests"]["arrived"] for w in asking)
 
 
 def _too_long(pool: Pool, asking: Sequence[Mapping[str, Any]]) -> str | None:
     refused, arrived = _refused(asking)
+    refused -= sum(w["requests"].get("expired", 0) for w in asking)
     if pool.scheduler.queue_limit is not None or refused <= (1 - SLO_MET) * arrived:
         return None
     return f"{100 * refused / arrived:.0f} % of the requests are longer than a replica's KV room"

@@ -55,7 +55,8 @@ def capacity(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> Capacity
 
 
 def _largest_batch(cost: StepCost, scheduler: Scheduler, lengths: Moments) -> tuple[int, str]:
-    limits = {"max_batch": scheduler.max_batch, "KV cache": kv_limited_batch(cost, scheduler, lengths)}
+    most = min(scheduler.max_batch, cost.most_sequences)
+    limits = {"max_batch": most, "KV cache": kv_limited_batch(cost, scheduler, lengths)}
     if scheduler.kind == "chunked-prefill":
         # a step of n sequences also computes n x input / output prompt tokens (of as many as it emits); together they
         # fill the budget

@@ -67,11 +67,30 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
             **token_time_s(
                 cost, pool.scheduler, lengths, float(columns[S.BATCH_S]) / busy_s if busy_s else None
             ),
-            **_OTHERS_WORK.get(pool.role, {}),
+            **_OTHERS_WORK.get(pool.role or "", {}),
         },
         "step_cost": _step_cost(observed, i),
         **_role(observed, i),
         **_speculation(observed, i),
+        **_adapters(observed, i),
+    }
+
+
+def _adapters(observed: Observed, i: int) -> dict[str, Any]:
+    """Of a pool that serves adapters: admissions that asked for one, and how many had to load it first."""
+    adapters, columns = observed.scenario.pools[i].adapters, observed.pool_columns[i]
+    if adapters is None:
+        return {}
+    asked, loads = float(columns[S.ADAPTERS_ASKED]), float(columns[S.ADAPTERS_LOADED])
+    return {
+        "adapters": {
+            "count": adapters.count,
+            "resident": adapters.places,
+            "load_s": observed.costs[i].adapter_load_s,
+            "asked": round(asked),
+            "loads": round(loads),
+            "hit_rate": 1 - loads / asked if asked else None,
+        }
     }
 
 

@@ -88,18 +88,21 @@ def _passes(observed: Observed) -> int:
     """Calls of completed requests: one each, or those of their programs."""
     counters = observed.metrics.counters
     return sum(
-        int(row[S.COMPLETED if program.is_plain else S.PASSED])
+        int(row[S.COMPLETED if program.passes_are_requests else S.PASSED])
         for program, row in zip(observed.programs, counters, strict=True)
     )
 
 
 def _user_tokens(observed: Observed) -> dict[str, int]:
-    """Tokens that users sent and of the answers meant for them, whatever passes it took."""
+    """Tokens that users sent and of the answers meant for them, whatever passes it took.
+
+    With each turn of a session the user's client sends all that came before it.
+    """
     sent = answered = 0
     for w in text_workloads(observed):
         program, row = observed.programs[w], observed.metrics.counters[w]
-        sent += int(row[S.INPUT if program.is_plain else S.ASKED])
-        answered += int(row[S.OUTPUT if program.is_plain else S.ANSWERED])
+        sent += int(row[S.INPUT if program.passes_are_requests else S.ASKED])
+        answered += int(row[S.OUTPUT if program.passes_are_requests else S.ANSWERED])
     return {"user_input": sent, "user_output": answered}
 
 
@@ -162,6 +165,33 @@ def _workload(observed: Observed, w: int) -> dict[str, Any]:
             **workload_target_shares(metrics, w),
             "targets": {k: getattr(workload.slo, k) for k in ("ttft_s", "tpot_s", "e2e_s")},
         },
+        **_sessions(observed, w),
+    }
+
+
+def _sessions(observed: Observed, w: int) -> dict[str, Any]:
+    """Of a workload that holds sessions, those that began after the warm-up, by how they ended.
+
+    ended: of themselves; failed: a turn was rejected; cut: the next question would have come after the duration.
+    turns_mean, length_s_mean: of those that ended of themselves, so that long ones are missing where the duration is
+    not much longer than a session.
+    """
+    if not observed.programs[w].session:
+        return {}
+    counters = observed.metrics.counters[w]
+    row = _first_stage(observed, w)
+    ended, failed, cut = (int(counters[c]) for c in (S.SESSIONS_ENDED, S.SESSIONS_FAILED, S.SESSIONS_CUT))
+    calls, found = (int(observed.metrics.stage_counters[row, c]) for c in (S.STAGE_INPUT, S.STAGE_CACHED))
+    return {
+        "sessions": {
+            "started": ended + failed + cut,
+            "ended": ended,
+            "failed": failed,
+            "cut": cut,
+            "turns_mean": int(counters[S.SESSION_TURNS]) / ended if ended else None,
+            "length_s_mean": float(observed.metrics.stage_times[row, S.SESSION_S]) / ended if ended else None,
+            "input_found": found / calls if calls else None,
+        }
     }
 
 
@@ -182,17 +212,21 @@ def _overload(observed: Observed) -> dict[str, Any]:
 def _per_request(observed: Observed, w: int) -> float | None:
     counters = observed.metrics.counters[w]
     completed = int(counters[S.COMPLETED])
-    if observed.programs[w].is_plain or not completed:
+    if observed.programs[w].passes_are_requests or not completed:
         return 1.0 if completed else None
     return int(counters[S.PASSED]) / completed
 
 
 def _stages(observed: Observed, w: int) -> list[dict[str, Any]]:
-    """Figures of the stages of the program that workload `w` runs; none of a plain one."""
-    if observed.programs[w].is_plain or observed.scenario.workloads[w].job is not None:
+    """Figures of the stages of the program that workload `w` runs; none where passes are requests."""
+    if observed.programs[w].passes_are_requests or observed.scenario.workloads[w].job is not None:
         return []
-    first = sum(len(program.stages) for program in observed.programs[:w] if not program.is_plain)
-    return stage_sections(observed.programs[w], observed.metrics, first)
+    return stage_sections(observed.programs[w], observed.metrics, _first_stage(observed, w))
+
+
+def _first_stage(observed: Observed, w: int) -> int:
+    """Row of the first stage of workload `w` among the stages of all programs."""
+    return sum(len(program.stages) for program in observed.programs[:w] if not program.is_plain)
 
 
 def _group(observed: Observed, model: str) -> dict[str, Any]:
@@ -217,7 +251,9 @@ def _group(observed: Observed, model: str) -> dict[str, Any]:
         "waiting_at_end": found.waiting_at_end,
         "service_s": service_s,
         "settled": found.settled,
-        "counted": "requests" if all(observed.programs[c.workload].is_plain for c in calls) else "passes",
+        "counted": "requests"
+        if all(observed.programs[c.workload].passes_are_requests for c in calls)
+        else "passes",
     }
 
 

@@ -79,19 +79,23 @@ def requests_table(observed: Observed, pool_of_replica: np.ndarray, most: int) -
     """The first `most` requests that completed, one row each, in order of completion.
 
     pool_of_replica: int32[R] of one cell; replica numbers are those within a cell.
-    request: number within its workload. tpot_s is nan where there is no second output token, and of programs of
-    passes; of these, tokens are the user's prompt and the answer, and pool and replica those of the last pass. ttft_s
-    and e2e_s hold what passes outside the engine, as the summary's latencies do.
+    request: number within its workload; of a turn, the session's, and `turn`, which is there where any workload holds
+    sessions, counts from 1 in it (0 for other requests). tpot_s is nan where there is no second output token, and of
+    programs of passes; of these, tokens are the user's prompt and the answer, and pool and replica those of the last
+    pass. ttft_s and e2e_s hold what passes outside the engine, as the summary's latencies do.
     """
     calls, scenario = observed.metrics.calls[:most], observed.scenario
     workload, pool = calls["id"] >> (PASS_BITS + NUMBER_BITS), pool_of_replica[calls["replica"]]
     outside_s = np.array([cost.first_token_s for cost in observed.costs])[pool]
     decoding_s = calls["finish_s"] - calls["first_s"]
-    plain = np.array([program.is_plain for program in observed.programs])[workload]
+    programs = observed.programs
+    plain = np.array([program.passes_are_requests for program in programs])[workload]
+    turns = {"turn": calls["id"] & ((1 << PASS_BITS) - 1)} if any(p.session for p in programs) else {}
     tokens = np.where(plain, calls["output"] - 1, 0)
     return {
         "workload": _names(scenario.workloads, workload),
         "request": (calls["id"] >> PASS_BITS) & ((1 << NUMBER_BITS) - 1),
+        **turns,
         "pool": _names(scenario.pools, pool),
         "replica": calls["replica"],
         "input_tokens": calls["input"],

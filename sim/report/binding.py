@@ -18,7 +18,9 @@ NOTHING = "nothing"
 def binding_lines(found: Section) -> Iterator[tuple[str, str]]:
     """Lines of the answer, each with its name: what binds, the headroom, what to change."""
     yield "binds", _binds(found)
-    yield "headroom", headroom_words(found["headroom"])
+    several = len({p["model"] for p in found["pools"]}) > 1 and found["headroom"]["rps"] is not None
+    of = f" (of {found['headroom']['model']}, which has the least)" if several else ""
+    yield "headroom", headroom_words(found["headroom"]) + of
     yield "change", found["change"]
 
 

@@ -32,7 +32,7 @@ def plot(report: Report, path: Path) -> None:
 
     power = report["power"]
     figure, axes = plt.subplots(
-        2 if power else 1, 1, figsize=(9, 7 if power else 4.2), sharex=True, squeeze=False
+        2 if power else 1, 1, figsize=(11, 7 if power else 4.2), sharex=True, squeeze=False
     )
     _demand(axes[0][0], report)
     if power:
@@ -72,7 +72,7 @@ def _demand(axis: Any, report: Report) -> None:
     axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.legend(loc="upper left", fontsize=8, frameon=False)
+    axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
 
 
 def _dates(axis: Any, when: Report, colour: str, label: str, last: float) -> None:
@@ -104,4 +104,4 @@ def _energised(axis: Any, report: Report) -> None:
     _dates(axis, report["power"]["exceeded"], "#8172b3", "exceeded", months[-1])
     axis.set_ylabel("power at the site, nameplate [MW]")
     axis.set_ylim(bottom=0)
-    axis.legend(loc="upper left", fontsize=8, frameon=False)
+    axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)

@@ -1,4 +1,4 @@
-"""What requests made the models compute, and what a power governor did: lines of a result's report."""
+"""What requests made the models compute, how sessions and adapters fared, what a governor did: lines of a report."""
 
 from __future__ import annotations
 
@@ -26,6 +26,29 @@ def pass_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
                     figure(stage["output"] / passes),
                     duration(stage["e2e_s"]),
                 )
+
+
+def session_lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """How the sessions of each workload went."""
+    for workload in summary["workloads"]:
+        sessions = workload.get("sessions")
+        if sessions:
+            ends = [f"{sessions['ended']:,} of {sessions['started']:,} ended of themselves"]
+            ends += [f"{sessions['failed']:,} by a rejected turn"] if sessions["failed"] else []
+            ends += [f"{sessions['cut']:,} cut by the end of the run"] if sessions["cut"] else []
+            means = f"{figure(sessions['turns_mean'])} turns and {duration(sessions['length_s_mean'])} in the mean"
+            found = f"{percent(sessions['input_found'])} of what turns read was cached"
+            yield workload["name"], f"{', '.join(ends)}: {means}; {found}"
+
+
+def adapter_lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """How often the adapters of each pool were there when they were asked for."""
+    for pool in summary["pools"]:
+        adapters = pool.get("adapters")
+        if adapters:
+            loads = f"{adapters['loads']:,} loads of {duration(adapters['load_s'])}"
+            places = f"{adapters['count']:,} adapters, {adapters['resident']:,} at once on a replica"
+            yield pool["name"], f"{places}: there for {percent(adapters['hit_rate'])} of admissions, {loads}"
 
 
 def governor_lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

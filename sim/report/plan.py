@@ -94,7 +94,8 @@ def _binding(found: Report) -> Iterator[str]:
     target = _TARGETS.get(found["target"], found["target"])
     yield f"  binds      {found['resource']}: {found['why']};\n             beyond it the {target} breaks first"
     if found.get("limits"):
-        yield f"             one more replica would exceed {', '.join(_LIMITS[n][0] for n in found['limits'])}"
+        names = ", ".join(_LIMITS[n][0] for n in found["limits"])
+        yield f"             the {found['larger_fleet']} keeps it from growing: one more replica would exceed {names}"
     if found["headroom_rps"] is not None:
         yield f"  headroom   {found['headroom_rps']:.3g} requests/s, to {found['held_rps']:.4g} at the targets"
 

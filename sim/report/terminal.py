@@ -14,7 +14,7 @@ from sim.report.fleet import fleet_lines
 from sim.report.jobs import HEADERS as JOB_HEADERS
 from sim.report.jobs import job_rows, makes_jobs
 from sim.report.passes import HEADERS as PASS_HEADERS
-from sim.report.passes import governor_lines, pass_rows
+from sim.report.passes import adapter_lines, governor_lines, pass_rows, session_lines
 from sim.report.plans import HEADERS, plan_lines, plan_rows
 from sim.report.roles import role_lines
 from sim.report.site import site_lines
@@ -58,13 +58,15 @@ def render(summary: Summary) -> RenderableType:
         *_section("Latency", [_latency(summary)]),
         *_jobs(summary),
         *_passes(summary),
+        *_named_section("Sessions", session_lines(summary)),
+        *_named_section("Adapters", adapter_lines(summary)),
         *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
         *_changes(summary),
         *_roles(summary),
         *_section("How well the step cost is known (median error to expect)", [_knowledge(summary)]),
         *_section("Energy", [_energy(summary)]),
         *_site(summary),
-        *_governor(summary),
+        *_named_section("Power governor", governor_lines(summary)),
         *_section(
             f"Cost ({_BASIS[summary['cost']['basis']]})", [_ledger(summary), Text(""), _spent_on(summary)]
         ),
@@ -239,10 +241,11 @@ def _passes(summary: Summary) -> Iterator[RenderableType]:
         yield from _section("Passes (tokens and time of one, in the mean)", [table])
 
 
-def _governor(summary: Summary) -> Iterator[RenderableType]:
-    lines = list(governor_lines(summary))
-    if lines:
-        yield from _section("Power governor", [_named(lines)])
+def _named_section(title: str, lines: Iterable[tuple[str, str]]) -> Iterator[RenderableType]:
+    """Lines beside their names; no section where there are none."""
+    found = list(lines)
+    if found:
+        yield from _section(title, [_named(found)])
 
 
 def _ledger(summary: Summary) -> Table:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.scenario.fields import Count, Positive, Seconds, Table
+from sim.scenario.fields import Count, Number, Positive, Seconds, Table
 from sim.scenario.rate import SHAPE_HELP, Modulated, Shape
 from sim.scenario.trace_file import FORMAT_HELP, TraceFormat, TracePath
 
@@ -34,6 +34,18 @@ class GammaArrivals(Modulated):
     cv: Positive = Field(
         description="Coefficient of variation of the gaps between arrivals: standard deviation over mean "
         "[1].",
+        examples=[2.0],
+    )
+
+
+class WeibullArrivals(Modulated):
+    """Weibull-distributed gaps: burstier than Poisson where cv > 1, steadier where cv < 1."""
+
+    process: Literal["weibull"]
+    rate_per_s: RatePerS
+    cv: Annotated[Number, Field(ge=0.01, le=100)] = Field(
+        description="Coefficient of variation of the gaps between arrivals: standard deviation over mean "
+        "[1]. A Weibull shape k has cv^2 = G(1 + 2/k) / G(1 + 1/k)^2 - 1: k = 0.5 is 2.24, k = 0.7 is 1.46.",
         examples=[2.0],
     )
 
@@ -98,6 +110,7 @@ class BurstArrivals(Table):
 Arrivals = (
     PoissonArrivals
     | GammaArrivals
+    | WeibullArrivals
     | DeterministicArrivals
     | ClosedArrivals
     | UserArrivals

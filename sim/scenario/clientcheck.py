@@ -30,7 +30,7 @@ def client_faults(scenario: Scenario) -> Iterable[Fault]:
                 yield Fault(
                     f"{path}.{key}",
                     "is for requests of one call, and these take several passes",
-                    'leave it out, or use mitigation = "none"',
+                    "leave it out, or use neither mitigation nor session",
                 )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sim.scenario import placement
+from sim.scenario.adapters import Adapters
 from sim.scenario.fields import UNSET, Count, Fraction, Name, Number, Refusal, Table, Usd, Watts, Whole
 from sim.scenario.fleet import SERVERS_PER_RACK, Failures, Maintenance, Scaler, Spot, StartUp
 from sim.scenario.job import job_scheduler
@@ -186,6 +187,12 @@ class Pool(Table):
         default=PrefixCache(enabled=False),
         description="Reuse of the KV cache among calls that begin with the same texts: true, false, or a table.",
         examples=[True, {"enabled": True, "block_tokens": 16}],
+    )
+    adapters: Adapters | None = Field(
+        default=None,
+        description="Low-rank adapters (LoRA) that share the pool's weights; without it every request is for the model "
+        "itself. Pools that serve one model have the same adapters.",
+        examples=[{"count": 1000, "rank": 16, "resident": 32}],
     )
     scheduler: Scheduler = Field(
         default_factory=Scheduler,

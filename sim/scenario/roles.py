@@ -121,6 +121,10 @@ def _own(path: str, pool: Pool) -> Iterable[Fault]:
     for name in changing:
         text = FIXED
         yield Fault(f"{path}.{name}", text, "leave it out, or give no pool a role")
+    if pool.adapters is not None:
+        yield Fault(
+            f"{path}.adapters", "adapters are served by pools that prefill and decode", "leave it out"
+        )
     if pool.role == "prefill" and pool.scheduler.kv_reserve == "full":
         text = "outputs take no room where prompts are prefilled"
         yield Fault(f"{path}.scheduler.kv_reserve", text, "set it in the pool that decodes")

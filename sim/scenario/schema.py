@@ -14,12 +14,12 @@ from sim.errors import Fault, ScenarioError, did_you_mean
 from sim.scenario.client import Link
 from sim.scenario.clientcheck import client_faults, region_faults
 from sim.scenario.crosscheck import Outline, cross_faults
-from sim.scenario.fields import Count, Name, Refusal, Seconds, Table, Whole, read_duration
+from sim.scenario.fields import Count, Name, Positive, Refusal, Seconds, Table, Whole, read_duration
 from sim.scenario.fleet import Event
 from sim.scenario.fleet_check import fleet_faults
 from sim.scenario.governor import Governor
-from sim.scenario.job import job_faults
-from sim.scenario.mitigation import completed
+from sim.scenario.job import job_faults, makes_jobs
+from sim.scenario.mitigation import NONE, completed
 from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
 from sim.scenario.rate import begun_at
@@ -28,12 +28,19 @@ from sim.scenario.roles import role_faults
 from sim.scenario.site import Site
 from sim.scenario.technique import Technique
 from sim.scenario.training import Training
-from sim.scenario.workload import Workload
+from sim.scenario.workload import FROM_TRACE, Workload
 
 AUTO = "auto"
 
 Router = Literal[
-    "least-outstanding", "round-robin", "random", "power-of-two", "least-kv", "session", "efficient-first"
+    "least-outstanding",
+    "round-robin",
+    "random",
+    "power-of-two",
+    "least-kv",
+    "session",
+    "efficient-first",
+    "prefix-aware",
 ]
 
 
@@ -93,7 +100,16 @@ class Scenario(Table):
         description="How an arriving request's replica is chosen among those that serve its model: fewest "
         "requests in it; in turn; at random; the emptier of two at random; least KV cache in use; session: for every "
         "pass that asks for the workload's own model the replica that the first of them got, other passes by fewest "
-        "requests; efficient-first: fewest requests, but pools that need less energy a token are filled first.",
+        "requests; efficient-first: fewest requests, but pools that need less energy a token are filled first; "
+        "prefix-aware: fewest tokens, of those in the KV cache, those queued, and (times overlap_weight) those of the "
+        "request's own that the replica's prefix cache does not hold.",
+    )
+    overlap_weight: Positive = Field(
+        default=1.0,
+        le=1e6,
+        description="Of the router prefix-aware: tokens in the KV cache that weigh as much as one to compute [1]. "
+        "The larger, the more a request stays where its beginning is, and the less loads are evened out.",
+        examples=[1.0],
     )
     cells: Count = Field(
         default=1,
@@ -195,12 +211,46 @@ class Scenario(Table):
     def _tables_agree(self) -> Scenario:
         faults = [*cross_faults(Outline.of_scenario(self)), *self._governor_faults()]
         faults += role_faults(self.pools, self.events or ())
+        faults += [*self._session_faults(), *self._adapter_faults()]
         faults += job_faults(self.workloads, self.pools)
         faults += fleet_faults(self.pools, self.events or (), self.cells)
         faults += [*client_faults(self), *region_faults(self)]
         if faults:
             raise ScenarioError(faults)
         return self
+
+    def _session_faults(self) -> list[Fault]:
+        """Sessions whose turns would not be single passes, or would find no lengths of their own."""
+        faults = []
+        for i, workload in enumerate(self.workloads):
+            if workload.session is None:
+                continue
+            technique, path = workload.mitigation.technique, f"workload[{i}].session"
+            if technique != NONE:
+                text = f'the turns of a session are single passes, but mitigation is "{technique}"'
+                faults.append(Fault(path, text, "leave out session or mitigation"))
+            if workload.job is not None:
+                faults.append(Fault(path, "images and videos are made one by one", "leave it out"))
+            if workload.lengths == FROM_TRACE:
+                text = "every turn draws an answer's length, but the lengths are those recorded with the arrivals"
+                hint = 'for lengths drawn from the file: lengths = { kind = "trace", path = "..." }'
+                faults.append(Fault(path, text, hint))
+        return faults
+
+    def _adapter_faults(self) -> list[Fault]:
+        """Pools of one model whose adapters differ: a request must find its own on any of them."""
+        first: dict[str, int] = {}
+        faults = []
+        for i, pool in enumerate(self.pools):
+            if pool.adapters is not None and makes_jobs(pool.model):
+                text = f"{pool.model} makes images or videos: what adapters cost there is not known"
+                faults.append(Fault(f"pool[{i}].adapters", text, "leave it out"))
+            j = first.setdefault(pool.model, i)
+            both = [(a.count, a.zipf) if a else None for a in (self.pools[j].adapters, pool.adapters)]
+            if both[0] != both[1]:
+                text = f"must have the same count and zipf as pool[{j}].adapters: both serve {pool.model}"
+                faults.append(Fault(f"pool[{i}].adapters", text, "or no adapters in either"))
+        return faults
 
     def _governor_faults(self) -> list[Fault]:
         """What the governor's table and the others contradict each other in."""

@@ -22,6 +22,7 @@ from sim.scenario.lengths import (
 from sim.scenario.mitigation import NONE as NO_TECHNIQUE
 from sim.scenario.mitigation import AnyMitigation, Mitigation
 from sim.scenario.names import ModelName, length_table_name
+from sim.scenario.session import Session
 
 FROM_TRACE = "trace"
 """Value of `lengths` that takes each request's lengths from the row of the trace that it arrives with."""
@@ -95,6 +96,18 @@ class Workload(Table):
             {"technique": "best-of-n", "samples": 16, "models": {"reward": "Llama-3.1-8B"}},
         ],
     )
+    session: Session | None = Field(
+        default=None,
+        description="Makes each arrival a conversation of several turns, each a request; without it, an arrival is "
+        "one request.",
+        examples=[
+            {
+                "turns": {"kind": "geometric", "mean": 3.5},
+                "think": {"mean": "1 min", "cv": 1.5},
+                "question": {"mean": 70, "cv": 1},
+            }
+        ],
+    )
     slo: Slo = Field(
         default_factory=Slo,
         description="Latency targets, each optional.",
@@ -155,8 +168,8 @@ class Workload(Table):
 
     @property
     def is_plain(self) -> bool:
-        """Whether a request is one call."""
-        return self.mitigation.technique == NO_TECHNIQUE
+        """Whether a request is one call that nothing follows."""
+        return self.mitigation.technique == NO_TECHNIQUE and self.session is None
 
     @field_validator("job", mode="before")
     @classmethod

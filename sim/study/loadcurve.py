@@ -74,6 +74,9 @@ def _steady(scenario: Scenario) -> Scenario:
         )
     change = {}
     for i, w in enumerate(scenario.workloads):
+        if w.session is not None:
+            text = "a load curve needs requests that clients send without a pause, not sessions"
+            raise UserError(Fault(f"workload[{i}].session", text, "leave it out"))
         rate = rate_per_s(scenario.model_copy(update={"workloads": (w,)}))
         change[i] = PoissonArrivals.model_validate({"process": "poisson", "rate_per_s": rate})
     return with_arrivals(scenario, change)

@@ -16,6 +16,8 @@ from sim.scenario.pool import Pool
 from sim.scenario.schema import Scenario
 from sim.workload.demand import read_traces
 
+SLACK = 0.75
+"""Of the TPOT target is the mean step of a full batch: some of its steps also carry long prompts."""
 WAITING = 4
 """Calls waiting at a replica with which a request goes to the API instead."""
 CYCLES = (24, 168)
@@ -56,8 +58,8 @@ def played(scenario: Scenario, report: Mapping[str, Any]) -> Scenario:
 
 
 def _spilling(scenario: Scenario, api: Mapping[str, Any]) -> Scenario:
-    """The scenario with what finds no room sent to the API. Replicas run no more sequences than keep the TPOT target,
-    by the step tables: else batches grow and the target is missed before anything waits."""
+    """The scenario with what finds no room sent to the API. Replicas run no more sequences than keep the TPOT target
+    with some slack, by the step tables: else batches grow and the target is missed before anything waits."""
     prices = {key: api[key] for key in ("usd_per_mtok_input", "usd_per_mtok_output")}
     spill = Spill.model_validate({"above": WAITING, **prices})
     workloads = tuple(w.model_copy(update={"spill": spill}) for w in scenario.workloads)
@@ -70,7 +72,9 @@ def _capped(scenario: Scenario, pool: Pool) -> Pool:
     moments = [m for w in scenario.workloads if (m := length_moments(w, traces)) is not None]
     cost = step_costs(scenario.model_copy(update={"pools": (pool,)}), traces)[0]
     tpot_s = tightest_tpot_s(w.slo for w in scenario.workloads)
-    first = limit_of(cost, pool, mixture(moments, [1.0] * len(moments)), tpot_s)
+    if tpot_s is None:
+        return pool
+    first = limit_of(cost, pool, mixture(moments, [1.0] * len(moments)), SLACK * tpot_s)
     if first is None:
         return pool
     batch = min(pool.scheduler.max_batch, max(1, first.batch))

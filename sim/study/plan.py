@@ -15,6 +15,7 @@ from itertools import combinations
 from typing import Any
 
 from sim.errors import Fault, UserError
+from sim.metrics.binding import BUDGET, NOTHING, POWER
 from sim.run import run
 from sim.scenario.arrivals import ClosedArrivals, UserArrivals
 from sim.scenario.pool import Pool
@@ -112,7 +113,8 @@ def plan(
         },
         "binding": {
             **_whole_fleet(asdict(bound), chosen.sized.cells),
-            "limits": near_limits(chosen, limits),
+            "limits": (near := near_limits(chosen, limits)),
+            "larger_fleet": (POWER if "site_w" in near else BUDGET) if near else NOTHING,
         },
         "one_node": node_loss(chosen.sized, attainment),
         "front": [{"description": describe(p.sized.scenario), **p.as_dict()} for p in front],

@@ -69,7 +69,8 @@ def divides(scenario: Scenario) -> bool:
 def is_open(scenario: Scenario) -> bool:
     """Whether every workload arrives at a rate that goes on, so that a shorter run shows the same."""
     return all(
-        w.arrivals.process in ("poisson", "users", "gamma", "deterministic") for w in scenario.workloads
+        w.arrivals.process in ("poisson", "users", "gamma", "weibull", "deterministic")
+        for w in scenario.workloads
     )
 
 
@@ -177,7 +178,8 @@ def _answer_s(workload: Workload, scenario: Scenario) -> float:
     tokens, waits_s = serial(workload, scenario)
     slo = workload.slo
     each = slo.tpot_s if slo.tpot_s is not None else FALLBACK_TPOT_S
-    longest = slo.e2e_s if slo.e2e_s is not None else math.inf
+    one = workload.session is None  # a target is for a turn, not for the session
+    longest = slo.e2e_s if slo.e2e_s is not None and one else math.inf
     return max(1.0, min(tokens * each + waits_s, longest) + (slo.ttft_s or 0.0))
 
 

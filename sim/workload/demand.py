@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -29,12 +30,16 @@ _PROCESS = {
     "poisson": P.POISSON,
     "users": P.POISSON,
     "gamma": P.GAMMA,
+    "weibull": P.WEIBULL,
     "deterministic": P.DETERMINISTIC,
     "closed": P.CLOSED,
     "trace": P.TRACE,
     "all-at-once": P.AT_ONCE,
 }
-_KEYS = ("arrival_key", "input_key", "output_key", "cell_key", "route_key", "program_key", "retry_key")
+_KEYS = (
+    *("arrival_key", "input_key", "output_key", "cell_key", "route_key", "program_key", "retry_key"),
+    "adapter_key",
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,17 @@ class Demand:
     block_first: np.ndarray
     blocks: np.ndarray
     warp: np.ndarray
+
+
+def weibull_shape(cv: float) -> float:
+    """Shape k of the Weibull law with coefficient of variation `cv`: cv^2 = G(1 + 2/k) / G(1 + 1/k)^2 - 1."""
+    from scipy.optimize import brentq  # slow to import, and only these arrivals need it
+
+    def excess(log_k: float) -> float:
+        k = math.exp(log_k)
+        return math.lgamma(1 + 2 / k) - 2 * math.lgamma(1 + 1 / k) - math.log1p(cv * cv)
+
+    return math.exp(cast(float, brentq(excess, math.log(0.05), math.log(1000.0), xtol=1e-14)))
 
 
 class _Pieces:
@@ -165,7 +181,10 @@ class _Builder:
                 row["limit"] = len(trace.arrival_s) * arrivals.repeat
                 row["prompt_blocks"] = trace.block_tokens if workload.lengths == FROM_TRACE else 0
             case "gamma":
-                row["gamma_shape"] = arrivals.cv**-2.0
+                row["gap_shape"] = arrivals.cv**-2.0
+            case "weibull":
+                row["gap_shape"] = weibull_shape(arrivals.cv)
+                row["gap_scale"] = 1 / math.gamma(1 + 1 / row["gap_shape"])
 
     def trace(self, trace: Trace, rate_scale: float = 1.0) -> int:
         self.pieces["trace_input"].add(trace.input_tokens)

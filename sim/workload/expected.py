@@ -197,7 +197,8 @@ class _Walk:
             return
         lengths = self.prompt, self.answer, self.previous(i)
         told = (1.0 if stage.tool.first else known.ran) * mean(stage.tool.tokens, *lengths)
-        calls, emitted = mean(stage.calls, *lengths), mean(stage.output, *lengths)
+        calls = mean(stage.calls, *lengths)
+        emitted = self.answer if stage.drawn_output else mean(stage.output, *lengths)
         read = min(self.read(i, stage) + told, stage.longest_input)
         p = stage.probability
         for k, value in enumerate((1.0, calls, calls * read, calls * emitted)):

@@ -97,6 +97,8 @@ class Stage:
     model: catalog name of the model that computes them.  probability: that the stage is run at all, drawn each time.
     calls: drawn at each execution; each call draws its own output, and the stage's tool its own delay and tokens.
     longest_input: tokens that a call reads at most; beyond it the beginning of its last growing text is left out.
+    drawn_output: each call's output is drawn anew from the workload's lengths, and `output` is not used; the request's
+    first pass has the answer that the request came with.
     first: whether it is run in the first execution of the loop that it is in; a critique has nothing to read before
     the first draft, so that the loop (critique, draft) can end after any draft.
     """
@@ -111,6 +113,7 @@ class Stage:
     repeat: Repeat | None = None
     longest_input: int = 2**30
     first: bool = True
+    drawn_output: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,16 +122,23 @@ class Program:
 
     streamed: whether the user sees the last stage's tokens as they come (its first token is the request's TTFT);
     else the answer shows when the last stage has ended, as after a vote or a check.
+    session: whether it is a conversation, of which each pass counts as a request of its own.
     """
 
     name: str
     stages: tuple[Stage, ...]
     streamed: bool = True
+    session: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether this is one call that reads the prompt and answers it."""
         return self.stages == (Stage(self.stages[0].name, self.stages[0].model),) and self.streamed
+
+    @property
+    def passes_are_requests(self) -> bool:
+        """Whether each pass counts as a request: plain requests and turns of sessions."""
+        return self.is_plain or self.session
 
 
 def job(model: str) -> Program:

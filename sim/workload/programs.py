@@ -13,6 +13,7 @@ from sim.scenario.stage import Stage as StageTable
 from sim.scenario.technique import Technique
 from sim.scenario.workload import Workload
 from sim.workload.program import Amount, Program, Read, Repeat, Stage, Tool, job, plain
+from sim.workload.sessions import session_program
 
 UNBOUNDED = 2**30
 """Stands in a program for a limit that a technique does not set."""
@@ -23,6 +24,8 @@ def program_of(workload: Workload, scenario: Scenario) -> Program:
 
     Raises nothing for a workload of a validated scenario.
     """
+    if workload.session is not None:
+        return session_program(workload.session, workload.model)
     mitigation = workload.mitigation
     if workload.job is not None:
         return job(workload.model)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from sim.catalog.accelerators import accelerator
 from sim.catalog.models import model
 from sim.catalog.shapes import embedding_parameters, expert_parameters, parameters_total
+from sim.catalog.types import Model
 from sim.cost.deployment import Deployment
 from sim.cost.speculation import Draft, one_layer, speculative_cost
 from sim.cost.step import step_cost
@@ -15,14 +18,14 @@ from sim.cost.step import step_cost
 CHIP = accelerator("H100-SXM-80GB")
 LLAMA, SMALL = model("Llama-3.1-70B"), model("Llama-3.2-1B")
 DEPLOYED = Deployment(precision="fp8", tensor_parallel=4)
-SIZES = {"max_batch": 64, "max_step_tokens": 2048}
+SIZES: dict[str, Any] = {"max_batch": 64, "max_step_tokens": 2048}
 
 
 def tau(acceptance: float, length: int) -> float:
     return sum(acceptance**i for i in range(length + 1))
 
 
-def drafted(length: int = 3, acceptance: float = 0.7, small=SMALL, **sizes):
+def drafted(length: int = 3, acceptance: float = 0.7, small: Model | None = SMALL, **sizes):
     draft = Draft(small, length, tau(acceptance, length))
     return speculative_cost(LLAMA, CHIP, DEPLOYED, draft, **{**SIZES, **sizes})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sim.catalog.accelerators import accelerator
@@ -19,7 +21,7 @@ def sides(sender: int, receiver: int, bytes_per_s: float = 40e9, **kind) -> list
 
 
 def given(sender: Side, receiver: Side, **kind) -> tuple[float, float]:
-    settings = {"latency_s": 0.005, "overlap": 0.0, "typical_context": 1024.0, **kind}
+    settings: dict[str, Any] = {"latency_s": 0.005, "overlap": 0.0, "typical_context": 1024.0, **kind}
     return handover(LLAMA, sender, receiver, **settings)
 
 

@@ -29,6 +29,7 @@ def cost(
     host_prefill_s: float = 0.0,
     admit_s: float = 0.0,
     first_token_s: float = 0.0,
+    adapter_load_s: float = 0.0,
     kv_capacity: int = 100_000,
     max_batch: int = 64,
     max_tokens: int = 512,
@@ -65,6 +66,7 @@ def cost(
         tokens_per_step=tokens_per_step,
         handover_s=handover_s,
         handover_token_s=handover_token_s,
+        adapter_load_s=adapter_load_s,
     )
 
 

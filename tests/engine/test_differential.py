@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +11,10 @@ from hypothesis import strategies as st
 
 from sim.engine import state as S
 from sim.engine.control import run_plans
+from sim.scenario.adapters import Adapters
+from sim.scenario.session import Session
 from sim.workload.program import plain
+from sim.workload.programs import program_of
 from tests.engine.programs import programs
 from tests.engine.setups import MODELS, cost, plans, scenario
 
@@ -48,6 +53,9 @@ ARRIVALS = st.one_of(
     st.builds(lambda r: {"process": "poisson", "rate_per_s": r}, st.floats(0.5, 40)),
     st.builds(
         lambda r, cv: {"process": "gamma", "rate_per_s": r, "cv": cv}, st.floats(0.5, 20), st.floats(0.2, 8)
+    ),
+    st.builds(
+        lambda r, cv: {"process": "weibull", "rate_per_s": r, "cv": cv}, st.floats(0.5, 20), st.floats(0.2, 8)
     ),
     st.builds(
         lambda r: {"process": "deterministic", "rate_per_s": r}, st.sampled_from([1.0, 5.0, 10.0, 20.0])
@@ -143,9 +151,13 @@ def setups(draw, caches: bool = False) -> tuple:
         warmup=0.0 if burst else draw(st.sampled_from([0.0, 0.0, 0.7])),
         router=draw(
             st.sampled_from(
-                ["round-robin", "random", "power-of-two", "least-outstanding", "least-kv", "session"]
+                [
+                    *("round-robin", "random", "power-of-two", "least-outstanding", "least-kv", "session"),
+                    "prefix-aware",
+                ]
             )
         ),
+        overlap_weight=draw(st.sampled_from([1.0, 1.0, 16.0])),
         cells=cells,
     )
     return made, costs
@@ -203,6 +215,65 @@ def test_engines_agree_on_programs_and_prefix_caches(setup):
     compare(*setup)
 
 
+SESSIONS = st.builds(
+    lambda turns, mean, cv, question, spread, limit: {
+        "turns": turns,
+        "think": {"mean": mean, "cv": cv},
+        "question": {"mean": question, "cv": spread},
+        **({} if limit is None else {"context_limit": limit}),
+    },
+    st.one_of(
+        st.builds(lambda m: {"kind": "geometric", "mean": m}, st.sampled_from([1.0, 2.0, 5.0])),
+        st.builds(lambda n: {"kind": "fixed", "turns": n}, counts(1, 5)),
+        st.just({"kind": "lognormal", "mean": 3, "cv": 1.0, "most": 6}),
+    ),
+    st.sampled_from([0.0, 0.1, 1.0]),
+    st.sampled_from([0.0, 1.2]),
+    counts(1, 60),
+    st.sampled_from([0.0, 0.7]),
+    st.sampled_from([None, None, 80, 400]),
+)
+ADAPTERS = st.builds(
+    lambda count, resident, zipf: {"count": count, "resident": resident, "zipf": zipf},
+    counts(1, 30),
+    counts(1, 12),
+    st.sampled_from([0.0, 1.0, 2.5]),
+)
+
+
+def with_sessions(draw, made, costs) -> tuple:
+    """Some workloads hold sessions, some run programs; some models are served with adapters."""
+    workloads = [
+        w.model_copy(update={"session": Session.model_validate(draw(SESSIONS))})
+        if draw(st.sampled_from([True, True, False]))
+        else w
+        for w in made.workloads
+    ]
+    served = [p.model for p in made.pools]
+    adapters = {m: Adapters.model_validate(draw(ADAPTERS)) for m in served if draw(st.booleans())}
+    pools = [p.model_copy(update={"adapters": adapters.get(p.model)}) for p in made.pools]
+    costs = [replace(c, adapter_load_s=draw(st.sampled_from([0.0, 2.0**-9, 0.03]))) for c in costs]
+    made = made.model_copy(update={"workloads": tuple(workloads), "pools": tuple(pools)})
+    ran = [
+        program_of(w, made)
+        if w.session is not None
+        else draw(st.one_of(programs(served), st.just(plain(w.model))))
+        for w in made.workloads
+    ]
+    return made, costs, ran
+
+
+@st.composite
+def session_setups(draw) -> tuple:
+    return with_sessions(draw, *draw(setups(caches=True)))
+
+
+@settings(max_examples=120, derandomize=True, **COMMON)
+@given(session_setups())
+def test_engines_agree_on_sessions_and_adapters(setup):
+    compare(*setup)
+
+
 @pytest.mark.slow
 @settings(max_examples=2000, **COMMON)
 @given(setups())
@@ -214,4 +285,11 @@ def test_engines_agree_widely(setup):
 @settings(max_examples=2000, **COMMON)
 @given(program_setups())
 def test_engines_agree_widely_on_programs_and_prefix_caches(setup):
+    compare(*setup)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, **COMMON)
+@given(session_setups())
+def test_engines_agree_widely_on_sessions_and_adapters(setup):
     compare(*setup)

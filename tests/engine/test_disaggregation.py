@@ -30,6 +30,7 @@ ROUTERS = (
     "least-kv",
     "session",
     "efficient-first",
+    "prefix-aware",
 )
 HANDOVERS = st.sampled_from([(0.0, 0.0), (0.05, 0.0), (0.003, 1e-5), (1.0, 0.0)])
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.programs import programs
-from tests.engine.test_differential import COMMON, compare, counts, setups
+from tests.engine.test_differential import COMMON, compare, counts, setups, with_sessions
 
 TICKS_PER_S = 2**30
 
@@ -92,3 +92,10 @@ def test_engines_agree_on_programs_in_fleets_that_change(data):
     served = [p.model for p in made.pools]
     own = [data.draw(programs(served)) for _ in made.workloads]
     compare(made, costs, own, processes=[director(acts)])
+
+
+@settings(max_examples=80, derandomize=True, **COMMON)
+@given(st.data())
+def test_engines_agree_on_sessions_and_adapters_in_fleets_that_change(data):
+    made, costs, acts = data.draw(fleet_setups(plain=False))
+    compare(*with_sessions(data.draw, made, costs), processes=[director(acts)])

@@ -8,7 +8,7 @@ import pytest
 from sim.catalog.servers import server, wall_power_w
 from sim.engine import state as S
 from sim.metrics.summary import summarise
-from sim.metrics.tables import windows_table
+from sim.metrics.tables import requests_table, windows_table
 from tests.engine.setups import cost, scenario
 from tests.samples import observe
 
@@ -168,3 +168,56 @@ def test_a_group_that_programs_ask_counts_passes():
     assert group["arrived"] == summary["passes"] == 5 * summary["requests"]["completed"]
     plain = summarise(observe(scenario([{"arrivals": BURST, "lengths": FIXED}], duration=10.0)))
     assert plain["overload"]["groups"][0]["counted"] == "requests"
+
+
+SESSION = {"turns": {"kind": "fixed", "turns": 4}, "think": 1.0, "question": {"mean": 30, "cv": 0}}
+
+
+def test_sessions_worked_by_hand():
+    """One session of four turns of 100, 150, 200 and 250 tokens in and 5 out, a second apart."""
+    made = scenario(
+        [{"arrivals": {"process": "all-at-once", "requests": 1}, "lengths": FIXED, "session": SESSION}],
+        [{"prefix_cache": {"block_tokens": 1}}],
+        duration=10.0,
+    )
+    step = cost(token_s=0.0, floor_s=0.1, kv_s=0.0, attention_s=0.0, max_batch=256)
+    observed = observe(made, [step], log=10)
+    summary = summarise(observed)
+    read = 100 + 135 + 170 + 205
+    assert summary["requests"]["arrived"] == summary["requests"]["completed"] == summary["passes"] == 4
+    assert summary["tokens"]["input"] == summary["tokens"]["user_input"] == read
+    assert summary["tokens"]["output"] == summary["tokens"]["user_output"] == 20
+    assert summary["tokens"]["prefill_computed"] == 100 + 3 * 30
+    assert summary["overload"]["groups"][0]["counted"] == "requests"
+    workload = summary["workloads"][0]
+    assert workload["stages"] == [] and workload["passes_per_request"] == 1
+    sessions = workload["sessions"]
+    assert {k: sessions[k] for k in ("started", "ended", "failed", "cut")} == {
+        "started": 1,
+        "ended": 1,
+        "failed": 0,
+        "cut": 0,
+    }
+    assert sessions["turns_mean"] == 4
+    assert sessions["length_s_mean"] == pytest.approx(4 * 0.5 + 3)
+    assert sessions["input_found"] == pytest.approx((read - 190) / read)
+    table = requests_table(observed, np.zeros(1, np.int64), 10)
+    assert table["turn"].tolist() == [1, 2, 3, 4]
+    assert table["request"].tolist() == [0] * 4
+    assert table["tpot_s"] == pytest.approx([0.1] * 4)
+
+
+def test_what_is_not_asked_for_is_not_there():
+    summary = one_batch()
+    assert "sessions" not in summary["workloads"][0] and "adapters" not in summary["pools"][0]
+
+
+def test_adapters_worked_by_hand():
+    made = scenario(
+        [{"arrivals": BURST, "lengths": FIXED}], [{"adapters": {"count": 1, "resident": 1}}], duration=10.0
+    )
+    step = cost(token_s=0.0, floor_s=0.1, kv_s=0.0, attention_s=0.0, max_batch=256, adapter_load_s=0.05)
+    summary = summarise(observe(made, [step]))
+    found = summary["pools"][0]["adapters"]
+    assert found == {"count": 1, "resident": 1, "load_s": 0.05, "asked": 4, "loads": 1, "hit_rate": 0.75}
+    assert summary["latency"]["ttft_s"]["mean"] == pytest.approx(0.15)

@@ -55,6 +55,7 @@ def test_roles_that_go_together():
         ((PREFILL, {**DECODE, "transfer": {}}), "pool[1].transfer: only a pool that prefills"),
         (({"transfer": {}},), "pool[0].transfer"),
         (({**PREFILL, "failures": {}}, DECODE), "pool[0].failures: pools that prefill and decode apart"),
+        (({**PREFILL, "adapters": {"count": 10}}, DECODE), "pool[0].adapters"),
         (({"role": "decoding"},), "pool[0].role"),
     ],
 )

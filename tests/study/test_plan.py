@@ -87,6 +87,7 @@ def test_limits_that_no_fleet_is_within_are_answered_with_the_nearest():
     assert found["exceeds"]["accelerators"] == found["fleet"]["accelerators"] > 1
     assert 0 < found["within_limits"]["share_of_demand"] < 1
     assert found["within_limits"]["replicas"] == 1
+    assert found["binding"]["larger_fleet"] == "budget"
 
 
 def test_an_objective_is_what_is_made_small():

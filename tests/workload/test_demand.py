@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from sim.catalog.workloads import length_table
 from sim.engine import state as S
 from sim.engine.control import run_plans
 from sim.engine.kernel import draw
+from sim.workload.demand import weibull_shape
 from tests.engine.setups import plans, scenario
 
 
@@ -40,6 +44,27 @@ def test_gamma_has_its_rate_and_burstiness(cv):
     gaps = np.diff(seconds)
     assert gaps.mean() == pytest.approx(0.01, rel=5 * cv / 100_000**0.5)
     assert gaps.std() / gaps.mean() == pytest.approx(cv, rel=0.08)
+
+
+@pytest.mark.parametrize("cv", [0.3, 1.0, 2.0, 4.0])
+def test_weibull_has_its_rate_and_burstiness(cv):
+    seconds, *_ = of({"arrivals": {"process": "weibull", "rate_per_s": 100, "cv": cv}})
+    gaps = np.diff(seconds)
+    assert gaps.mean() == pytest.approx(0.01, rel=5 * cv / 100_000**0.5)
+    assert gaps.std() / gaps.mean() == pytest.approx(cv, rel=0.1)
+
+
+@pytest.mark.parametrize("k", [0.3, 0.5, 1.0, 2.0, 5.0])
+def test_the_weibull_shape_of_a_coefficient_of_variation(k):
+    cv = stats.weibull_min(k).std() / stats.weibull_min(k).mean()
+    assert weibull_shape(cv) == pytest.approx(k, rel=1e-9)
+
+
+def test_weibull_gaps_are_weibull():
+    seconds, *_ = of({"arrivals": {"process": "weibull", "rate_per_s": 20, "cv": 2.0}})
+    k = weibull_shape(2.0)
+    law = stats.weibull_min(k, scale=0.05 / math.gamma(1 + 1 / k))
+    assert stats.kstest(np.diff(seconds), law.cdf).pvalue > 1e-3
 
 
 def test_deterministic_arrivals():
@@ -133,11 +158,12 @@ def test_lengths_drawn_from_a_trace_stay_in_pairs(trace):
     assert len(set(inputs)) == 100
 
 
-@pytest.mark.parametrize("process", ["deterministic", "gamma", "trace"])
+@pytest.mark.parametrize("process", ["deterministic", "gamma", "weibull", "trace"])
 def test_cells_share_the_requests_out(process, trace):
     given = {
         "deterministic": {"process": "deterministic", "rate_per_s": 10},
         "gamma": {"process": "gamma", "rate_per_s": 10, "cv": 2},
+        "weibull": {"process": "weibull", "rate_per_s": 10, "cv": 2},
         "trace": {"process": "trace", "path": trace},
     }[process]
     whole = arrivals(plans(scenario([{"arrivals": given}], duration=40.0))[0])

@@ -173,7 +173,7 @@ def test_both_engines_see_the_same_crowd(process, rate, shape, ramp, surges, cel
     changes = {"shape": shape, "surges": surges, **({"ramp": ramp} if ramp else {})}
     made = scenario(
         [{"arrivals": {"process": process, **own, **changes}, "slo": {"ttft": 0.3}}],
-        [{"replicas": cells}],
+        [{"replicas": cells, "scheduler": {"max_batch": 64}}],  # as many as the made-up step cost has
         duration=8.0,
         cells=cells,
     )

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from sim.engine.kernel import draw, tournament
-from sim.engine.kernel.clock import ARRIVE, END, NEVER_TICK, key_of, seconds_of
+from sim.engine.kernel.clock import ARRIVE, END, NEVER_TICK, key_of, seconds_of, tick_of
 from sim.engine.kernel.ident import name_of, number_of, pass_of, workload_of
 from sim.engine.kernel.jit import entry, inlined
-from sim.engine.kernel.offer import lose_patience, offer, offer_stranded, over_limit, refuse, take_over
+from sim.engine.kernel.offer import (
+    lose_patience,
+    offer,
+    offer_stranded,
+    over_limit,
+    refuse,
+    refuse_pass,
+    take_over,
+)
 from sim.engine.kernel.program import begin_request, go_on, output_tokens
 from sim.engine.kernel.record import window_of
 from sim.engine.kernel.replica import begin, end
@@ -144,9 +152,18 @@ def _arrive(plan, st, tick):
         came = st.chunk_tick[w, i]
         stream.head = i + 1
         next_stream(plan, st)
+    in_session = plan.workloads[w].sessions == 1
+    turn = q != NONE and in_session  # a request of its own
+    if turn and st.requests[q].passes == 1:
+        came = tick_of(st.requests[q].arrive_s)  # with the time for which the session was held
     measured = came >= plan.warmup_tick
-    if q == NONE:
-        st.counters[w, ARRIVED] += measured and pass_of(call_id) == 0
+    if turn:
+        st.counters[w, ARRIVED] += measured
+        if st.shed[w] == 1:
+            refuse_pass(plan, st, q, measured, tick, SHED)
+            return
+    elif q == NONE:
+        st.counters[w, ARRIVED] += measured and pass_of(call_id) == 0 and not in_session
         if st.shed[w] == 1:
             refuse(plan, st, call_id, came, measured, tick, SHED)
             return
@@ -167,7 +184,7 @@ def _arrive(plan, st, tick):
     call.admit_s = -1.0
     call.first_s = -1.0
     call.done = 0
-    call.measured = measured if q == NONE else st.requests[q].measured
+    call.measured = measured if q == NONE or turn else st.requests[q].measured
     st.call_request[c] = q
     if q != NONE:
         st.call_cached[c] = 0

@@ -18,6 +18,7 @@ from sim.engine.plan import (
     TRACE,
     TRACED,
     UNIFORM,
+    WEIBULL,
 )
 
 
@@ -109,7 +110,12 @@ def refill(plan, w, stream, ticks, numbers, inputs, outputs):
                     rng.exponential(workload.arrival_key, number * rng.DRAWS) * share / workload.rate
                 )
             elif workload.process == GAMMA:
-                gap = rng.gamma(workload.arrival_key, number * rng.DRAWS, workload.gamma_shape)
+                gap = rng.gamma(workload.arrival_key, number * rng.DRAWS, workload.gap_shape)
+                stream.position += gap / workload.rate
+            elif workload.process == WEIBULL:
+                gap = rng.weibull(
+                    workload.arrival_key, number * rng.DRAWS, workload.gap_shape, workload.gap_scale
+                )
                 stream.position += gap / workload.rate
             elif workload.process == DETERMINISTIC:
                 stream.position = k / workload.rate

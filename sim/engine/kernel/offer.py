@@ -14,10 +14,12 @@ from sim.engine.kernel.route import choose, route
 from sim.engine.kernel.spawned import spawn
 from sim.engine.kernel.texts import stage_of
 from sim.engine.state import (
+    ARRIVED,
     EXPIRED,
     NONE,
     REJECTED,
     RETRIED,
+    SESSIONS_FAILED,
     STAGE_REJECTED,
     STRANDED,
     STRANDED_TICK,
@@ -36,7 +38,7 @@ def offer(plan, st, c, tick, fresh):
     q = st.call_request[c]
     workload = plan.workloads[w]
     chain = workload.chain if q == NONE else plan.stages[stage_of(plan, st, q)].chain
-    r = choose(plan, st, chain, call.id, q, tick)
+    r = choose(plan, st, chain, c, q, tick)
     if r != NONE:
         replica = st.replicas[r]
         pool = plan.pools[replica.pool]
@@ -50,8 +52,7 @@ def offer(plan, st, c, tick, fresh):
                     spawn(st, tick + workload.patience_tick, call.id, NONE - 1 - c, tick)
             return
     if q != NONE:
-        st.stage_counters[stage_of(plan, st, q), STAGE_REJECTED] += call.measured
-        call_rejected(st, q, call.since_s)
+        refuse_pass(plan, st, q, call.measured, tick_of(call.since_s), REJECTED)
     elif workload.spill_ttft_s >= 0.0:
         finish_s = spilled(plan, st, call, tick)
         fly(plan, st, w, -1)
@@ -69,7 +70,7 @@ def take_over(plan, st, c, tick):
     call = st.calls[c]
     call.since_s = seconds_of(tick)
     g = plan.pools[st.replicas[st.call_source[c]].pool].next_group
-    enqueue(plan, st, route(plan, st, g, call.id, st.call_request[c], tick), c, tick)
+    enqueue(plan, st, route(plan, st, g, c, st.call_request[c], tick), c, tick)
 
 
 @inlined
@@ -95,7 +96,22 @@ def refuse(plan, st, call_id, came, measured, tick, why):
     st.counters[w, REJECTED] += measured
     if why != REJECTED:
         st.counters[w, why] += measured
+    if workload.sessions == 1:  # its first turn counts as one that came
+        st.counters[w, ARRIVED] += measured
+        st.counters[w, SESSIONS_FAILED] += measured
     ask_again(plan, st, w, tick + RETRY_TICKS)
+
+
+@inlined
+def refuse_pass(plan, st, q, measured, tick, why):
+    """A pass of request `q` is turned away at `tick`: the request fails. A turn of a session counts as a request."""
+    w = st.requests[q].id >> 54
+    st.stage_counters[stage_of(plan, st, q), STAGE_REJECTED] += measured
+    if plan.workloads[w].sessions == 1:
+        st.counters[w, REJECTED] += measured
+        if why != REJECTED:
+            st.counters[w, why] += measured
+    call_rejected(st, q, seconds_of(tick))
 
 
 @inlined
@@ -126,8 +142,7 @@ def lose_patience(plan, st, c, call_id, tick):
     waited(plan, st, replica.pool, call, now_s)
     count_outstanding(plan, st, r, -1)
     if q != NONE:
-        st.stage_counters[stage_of(plan, st, q), STAGE_REJECTED] += call.measured
-        call_rejected(st, q, now_s)
+        refuse_pass(plan, st, q, call.measured, tick, EXPIRED)
     else:
         w = call.id >> 54
         if pass_of(call.id) + 1 >= plan.workloads[w].attempts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from sim.engine.kernel import heap, tournament
+from sim.engine.kernel.adapters import forget_adapters, release_adapter
 from sim.engine.kernel.clock import NEVER, tick_of
 from sim.engine.kernel.jit import inlined, scalar
 from sim.engine.kernel.lanes import class_of, count_outstanding, leave_queue, queue_first
@@ -134,6 +135,8 @@ def stop_decoding(plan, st, r, time_s, column):
 def _requeue(plan, st, r, c, time_s, lost, column):
     replica = st.replicas[r]
     replica.running -= 1
+    if plan.pools[replica.pool].adapter_slots > 0:
+        release_adapter(plan, st, r, st.calls[c].id)
     st.calls[c].since_s = time_s
     queue_first(plan, st, r, c)
     w = window_of(plan, time_s)
@@ -170,7 +173,10 @@ def strand(plan, st, r):
 @inlined
 def shut(plan, st, r):
     """An idle replica loses its power: its caches are empty."""
-    if plan.pools[st.replicas[r].pool].prefix_block > 0:
+    pool = plan.pools[st.replicas[r].pool]
+    if pool.prefix_block > 0:
         forget_all(st, r)
+    if pool.adapter_slots > 0:
+        forget_adapters(st, r)
     st.standing[r] = OFF
     tournament.update(st.events, r, NEVER)

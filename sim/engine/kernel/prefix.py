@@ -39,68 +39,32 @@ def admit_prefix(plan, st, r, c, room, limit):
     replica = st.replicas[r]
     pool = plan.pools[replica.pool]
     call = st.calls[c]
-    q = st.call_request[c]
-    first_read, reads, tool, grows = 0, 1, 0, 0
-    place = 0
-    if q != NONE:
-        stage = plan.stages[stage_of(plan, st, q)]
-        first_read, reads, grows = stage.first_read, stage.reads, stage.grows
-        tool = st.requests[q].tool if grows == 0 else 0
-        place = pass_of(call.id) - st.requests[q].first_pass
-    workload = plan.workloads[call.id >> 54]
-    block = workload.prompt_blocks
+    texts = list_texts(plan, st, c)
     found, taken = 0, 0
     parent = NONE
     for commit in range(2):
-        left = call.input
         whole = True  # all texts so far are in the cache to their end
         found = 0
         taken = 0  # tokens that running calls come to hold with this one
         parent = NONE
         key = rng.mix(uint64(r))
-        for i in range(reads + 1):
-            if i == reads and tool == 0:
-                break
-            hashed = block > 0
-            if i == reads:
-                text, tokens, hashed = tool_key(plan, st, q), tool, False
-            elif q == NONE:
-                text, tokens = prompt_key(plan, call.id), call.input
-            else:
-                read = plan.reads[first_read + i]
-                text, tokens = read_key(plan, st, q, read, place), read_tokens(plan, st, q, read)
-                hashed = hashed and read.kind == PROMPT
-            first_block, blocks = 0, 0  # those that the trace names
-            if hashed:
-                row = workload.trace_offset + number_of(call.id) % workload.trace_count
-                first_block = plan.block_first[row]
-                blocks = plan.block_first[row + 1] - first_block
-            for b in range(max(blocks, 1)):
-                length = tokens
-                if blocks > 0:
-                    text = rng.mix(plan.blocks[first_block + b])
-                    length = block if b < blocks - 1 else tokens - block * (blocks - 1)
-                if length > left:  # cut short: no longer the text that others know
-                    length = left
-                    text = private_key(plan, call.id) + uint64(1)
-                if length <= 0:
-                    continue
-                left -= length
-                key = chained(key, text)
-                node = _find(st, key)
-                if node != NONE:
-                    resident = min(st.nodes[node].tokens, length)
-                    if whole:
-                        found += resident
-                    whole = whole and resident == length
-                    if st.nodes[node].users == 0:
-                        taken += length
-                else:
-                    whole = False
+        for i in range(texts):
+            length = st.text_tokens[i]
+            key = chained(key, st.text_key[i])
+            node = _find(st, key)
+            if node != NONE:
+                resident = min(st.nodes[node].tokens, length)
+                if whole:
+                    found += resident
+                whole = whole and resident == length
+                if st.nodes[node].users == 0:
                     taken += length
-                if commit == 1:
-                    node = _take(st, r, node, key, parent, length)
-                    parent = node
+            else:
+                whole = False
+                taken += length
+            if commit == 1:
+                node = _take(st, r, node, key, parent, length)
+                parent = node
         if commit == 0 and replica.kv + taken + (room - call.input) > limit:
             return NONE
     replica.kv += taken + (room - call.input)
@@ -113,6 +77,78 @@ def admit_prefix(plan, st, r, c, room, limit):
     windows[w, CACHE_HIT] += found
     make_room(plan, st, r)
     return found
+
+
+@inlined
+def found_on(plan, st, r, c, texts):
+    """Tokens of call `c`, whose first `texts` texts are listed, that the cache of replica `r` would spare it now."""
+    block = plan.pools[st.replicas[r].pool].prefix_block
+    if block == 0:
+        return 0
+    found = 0
+    key = rng.mix(uint64(r))
+    for i in range(texts):
+        key = chained(key, st.text_key[i])
+        node = _find(st, key)
+        if node == NONE:
+            break
+        resident = min(st.nodes[node].tokens, st.text_tokens[i])
+        found += resident
+        if resident < st.text_tokens[i]:
+            break
+    return min(found // block * block, st.calls[c].input - 1)
+
+
+@inlined
+def list_texts(plan, st, c):
+    """List the texts that call `c` reads, from the front, in `text_key` and `text_tokens`; returns how many.
+
+    They sum to its input, and none is empty.
+    """
+    call = st.calls[c]
+    q = st.call_request[c]
+    first_read, reads, tool = 0, 1, 0
+    place = 0
+    if q != NONE:
+        stage = plan.stages[stage_of(plan, st, q)]
+        first_read, reads = stage.first_read, stage.reads
+        tool = st.requests[q].tool if stage.grows == 0 else 0
+        place = pass_of(call.id) - st.requests[q].first_pass
+    workload = plan.workloads[call.id >> 54]
+    block = workload.prompt_blocks
+    count = 0
+    left = call.input
+    for i in range(reads + 1):
+        if i == reads and tool == 0:
+            break
+        hashed = block > 0
+        if i == reads:
+            text, tokens, hashed = tool_key(plan, st, q), tool, False
+        elif q == NONE:
+            text, tokens = prompt_key(plan, call.id), call.input
+        else:
+            read = plan.reads[first_read + i]
+            text, tokens = read_key(plan, st, q, read, place), read_tokens(plan, st, q, read)
+            hashed = hashed and read.kind == PROMPT
+        first_block, blocks = 0, 0  # those that the trace names
+        if hashed:
+            row = workload.trace_offset + number_of(call.id) % workload.trace_count
+            first_block = plan.block_first[row]
+            blocks = plan.block_first[row + 1] - first_block
+        for b in range(max(blocks, 1)):
+            length = tokens
+            if blocks > 0:
+                text = rng.mix(plan.blocks[first_block + b])
+                length = block if b < blocks - 1 else tokens - block * (blocks - 1)
+            if length > left:  # cut short: no longer the text that others know
+                length = left
+                text = private_key(plan, call.id) + uint64(1)
+            if length > 0:
+                st.text_key[count] = text
+                st.text_tokens[count] = length
+                count += 1
+                left -= length
+    return count
 
 
 @inlined

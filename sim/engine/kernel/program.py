@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import math
 
-from sim.engine.kernel import rng
+from sim.engine.kernel import draw, rng
 from sim.engine.kernel.clock import seconds_of, tick_of
 from sim.engine.kernel.ident import PASSES, keyed, workload_of
 from sim.engine.kernel.jit import inlined, shared
-from sim.engine.kernel.record import request_completed
+from sim.engine.kernel.record import request_completed, session_over
 from sim.engine.kernel.spawned import spawn
 from sim.engine.kernel.texts import stage_of
-from sim.engine.plan import CLOSED
+from sim.engine.plan import CLOSED, DRAWN
 from sim.engine.state import FREE_REQUEST, IN_FLIGHT, JOINED, NONE, REJECTED
+
+TURNS = 1 << 54
+"""Added to the name of a turn, so that its answer is another draw than that of any request."""
+DONE, REJECTED_PASS, CUT = 0, 1, 2
+"""How a request ends: as it should, by a pass that found no room, or, a session, by the end of the run."""
 
 RETRY_TICKS = 1 << 30
 """A closed-loop client whose request is rejected thinks for at least a second before it asks again."""
@@ -99,7 +104,7 @@ def call_ended(plan, st, q, call, end_s, outside_s, r):
 @inlined
 def call_rejected(st, q, time_s):
     """A call of request `q` found no room: the request fails when the others of its stage have ended."""
-    st.requests[q].failed = 1
+    st.requests[q].failed = REJECTED_PASS
     _call_over(st, q, time_s, 0.0)
 
 
@@ -135,7 +140,7 @@ def go_on(plan, st):
         of.seen += 1
         s = _following(plan, st, q, s)
     while True:
-        if request.failed == 1 or s == workload.stages:
+        if request.failed == REJECTED_PASS or s == workload.stages:
             _finish(plan, st, q)
             break
         request.stage = s
@@ -191,6 +196,9 @@ def _runs(plan, st, q):
                     stage.tool_sigma * rng.normal(key, counter + _TOOL_S) - 0.5 * stage.tool_sigma**2
                 )
             tick += tick_of(delay_s)
+    if workload.sessions == 1 and request.passes > 0 and tick >= plan.duration_tick:
+        request.failed = CUT
+        return False
     request.first_pass = request.passes + 1
     request.calls = calls
     request.pending = calls
@@ -206,7 +214,12 @@ def _runs(plan, st, q):
 def output_tokens(plan, st, q, call_id):
     """Tokens that call `call_id` of the running stage will emit."""
     request = st.requests[q]
-    law = plan.amounts[plan.stages[stage_of(plan, st, q)].output]
+    output = plan.stages[stage_of(plan, st, q)].output
+    if output == DRAWN:
+        if request.passes == 1:
+            return int(request.answer)
+        return draw.length(plan, workload_of(call_id), 1, TURNS + keyed(call_id))
+    law = plan.amounts[output]
     key = plan.workloads[workload_of(call_id)].program_key
     counter = keyed(call_id) * rng.DRAWS
     return amount(law, key, counter, request.prompt, request.answer, _previous(st, q))
@@ -228,10 +241,12 @@ def _finish(plan, st, q):
     st.scalars[IN_FLIGHT] -= 1
     tick = tick_of(request.now_s)
     if (
-        request.failed == 1 or request.passes == 0
+        request.failed == REJECTED_PASS or request.passes == 0
     ):  # a client that gets nothing at once must not ask for ever at once
         tick += RETRY_TICKS
-    if request.failed == 1:
+    if plan.workloads[w].sessions == 1:
+        session_over(plan, st, q)
+    elif request.failed == REJECTED_PASS:
         st.counters[w, REJECTED] += request.measured
     elif request.measured == 1:
         request_completed(plan, st, q)

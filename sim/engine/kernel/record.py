@@ -20,6 +20,9 @@ from sim.engine.state import (
     PASSED,
     PASSES_LOGGED,
     QUEUE,
+    SESSION_S,
+    SESSION_TURNS,
+    SESSIONS_ENDED,
     SPILLED,
     SPILLED_INPUT,
     SPILLED_OUTPUT,
@@ -166,6 +169,23 @@ def request_completed(plan, st, q):
 
 
 @inlined
+def session_over(plan, st, q):
+    """A session is over: book how it ended; its turns and its length where it ended of itself.
+
+    SESSIONS_ENDED, SESSIONS_FAILED and SESSIONS_CUT stand in the order of `sim.engine.kernel.program.DONE` and kin.
+    """
+    request = st.requests[q]
+    if request.measured == 0:
+        return
+    w = request.id >> 54
+    st.counters[w, SESSIONS_ENDED + request.failed] += 1
+    if request.failed == 0:
+        st.counters[w, SESSION_TURNS] += request.passes
+        length_s = request.now_s + request.outside_s - request.arrive_s
+        st.stage_times[plan.workloads[w].first_stage, SESSION_S] += length_s
+
+
+@inlined
 def pass_completed(plan, st, r, pool, c, finish_s):
     """A pass of a program is done at `finish_s`: book it under its stage."""
     call = st.calls[c]
@@ -190,7 +210,7 @@ def pass_completed(plan, st, r, pool, c, finish_s):
         times[STAGE_TTFT_S] += ttft_s
         times[STAGE_E2E_S] += e2e_s
         logged = st.scalars[PASSES_LOGGED]
-        if logged < st.pass_log.size:
+        if logged < st.pass_log.size and workload.sessions == 0:
             _log_call(st.pass_log[logged], call, r, finish_s)
             st.scalars[PASSES_LOGGED] = logged + 1
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from sim.engine.kernel import heap, tournament
+from sim.engine.kernel.adapters import adapter_of, hold_adapter, place_for, release_adapter
 from sim.engine.kernel.clock import BEGIN, END, NEVER, key_of, seconds_of, tick_of
 from sim.engine.kernel.handover import hand_over, release_source
 from sim.engine.kernel.jit import inlined, shared
@@ -199,6 +200,9 @@ def _lay_segment(plan, st, r, batch, tokens, attention, admitted):
     replica.begin_s = replica.end_s
     replica.first_s = first_s
     replica.end_s = replica.begin_s + steps_s(first_s, slope_s, host_s, steps) + costs.admit_s * admitted
+    if pool.adapter_slots > 0:
+        replica.end_s += st.adapter_loads[r] * pool.adapter_load_s
+        st.adapter_loads[r] = 0
     schedule(st, r, key_of(tick_of(replica.end_s), END))
 
 
@@ -272,7 +276,7 @@ def _admit(plan, st, r, time_s, budget, whole):
 
 @inlined
 def _take_room(plan, st, r, c, joins):
-    """A place in the batch and KV room for call `c`: tokens found in the prefix cache, or NONE if there is none.
+    """A place in the batch, for its adapter and in the KV room for call `c`: tokens found in a cache, or NONE.
 
     joins: it decodes at once, so that it holds what it has emitted and no token to come.
     """
@@ -280,14 +284,24 @@ def _take_room(plan, st, r, c, joins):
     pool = plan.pools[replica.pool]
     if replica.running >= pool.max_batch:
         return NONE
+    adapter, place = NONE, NONE
+    if pool.adapter_slots > 0:
+        adapter = adapter_of(plan, pool, st.calls[c].id)
+        place = place_for(st, r, pool.adapter_slots, adapter)
+        if place == NONE:
+            return NONE
     room = room_of(pool, st.calls[c]) - (1 if joins and pool.reserve_full == 0 else 0)
     limit = pool.kv_admit if replica.running > 0 else pool.kv_capacity
+    found = 0
     if pool.prefix_block > 0:
-        return admit_prefix(plan, st, r, c, room, limit)
-    if replica.kv + room > limit:
-        return NONE
-    replica.kv += room
-    return 0
+        found = admit_prefix(plan, st, r, c, room, limit)
+    elif replica.kv + room > limit:
+        found = NONE
+    else:
+        replica.kv += room
+    if place != NONE and found != NONE:
+        hold_adapter(plan, st, r, place, adapter, replica.end_s)
+    return found
 
 
 @inlined
@@ -471,15 +485,20 @@ def _complete(plan, st, r, c):
         replica.kv -= call.input + call.output
     if pool.tokens_per_step != 1.0 and pool.reserve_full == 0:
         replica.kv -= _surplus(pool, call)
+    if plan.pools[p].adapter_slots > 0:
+        release_adapter(plan, st, r, call.id)
     count_outstanding(plan, st, r, -1)
     here_s = call.first_s if pool.role == DECODE else call.arrive_s  # a call came here with its first token
     spread(plan, st.windows, p, SYSTEM_S, here_s, replica.end_s, replica.end_s - here_s)
-    if plan.workloads[call.id >> 54].stages == 0:
+    w = call.id >> 54
+    workload = plan.workloads[w]
+    if workload.stages == 0 or workload.sessions == 1:
         completed(plan, st, r, p, call, replica.end_s)
-        fly(plan, st, call.id >> 54, -1)
-        ask_again(plan, st, call.id >> 54, tick_of(replica.end_s))
+    if workload.stages == 0:
+        fly(plan, st, w, -1)
+        ask_again(plan, st, w, tick_of(replica.end_s))
     else:
         pass_completed(plan, st, r, p, c, replica.end_s)
-        outside_s = plan.pools[p].first_token_s + plan.network_s[call.id >> 54, p]
+        outside_s = plan.pools[p].first_token_s + plan.network_s[w, p]
         call_ended(plan, st, st.call_request[c], call, replica.end_s, outside_s, r)
     free_call(st, c)

@@ -49,6 +49,12 @@ def exponential(key, counter):
 
 
 @shared
+def weibull(key, counter, shape, scale):
+    """Weibull of `shape` and `scale`: scale (-ln U)^(1 / shape) (Weibull 1951, doi:10.1115/1.4010337)."""
+    return scale * exponential(key, counter) ** (1.0 / shape)
+
+
+@shared
 def normal(key, counter):
     """Standard normal from draws `counter` and `counter` + 1 (Box and Muller 1958)."""
     radius = math.sqrt(-2.0 * math.log(uniform(key, counter)))

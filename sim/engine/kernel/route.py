@@ -6,11 +6,13 @@ from sim.engine.kernel import rng, tournament
 from sim.engine.kernel.clock import END
 from sim.engine.kernel.ident import keyed, workload_of
 from sim.engine.kernel.jit import inlined
+from sim.engine.kernel.prefix import found_on, list_texts
 from sim.engine.kernel.replica import pace, steps_until
 from sim.engine.plan import (
     EFFICIENT_FIRST,
     LEAST_OUTSTANDING,
     POWER_OF_TWO,
+    PREFIX_AWARE,
     RANDOM,
     ROUND_ROBIN,
     SESSION,
@@ -19,19 +21,19 @@ from sim.engine.state import NONE, OPEN
 
 
 @inlined
-def choose(plan, st, chain, call_id, q, tick):
-    """Replica for a call, of request slot `q` or NONE, that arrives at `tick`; NONE if no group of its chain has any.
+def choose(plan, st, chain, c, q, tick):
+    """Replica for call `c`, of request slot `q` or NONE, that arrives at `tick`; NONE if no group of its chain has any.
 
     The first group that is not full takes it; if all are, the first.
     """
     if plan.chains.shape[1] == 1:
-        return route(plan, st, plan.chains[chain, 0], call_id, q, tick)
+        return route(plan, st, plan.chains[chain, 0], c, q, tick)
     first = NONE
     for i in range(plan.chains.shape[1]):
         g = plan.chains[chain, i]
         if g == NONE:
             break
-        r = route(plan, st, g, call_id, q, tick)
+        r = route(plan, st, g, c, q, tick)
         if r != NONE and st.replicas[r].outstanding < plan.groups[g].overflow:
             return r
         if first == NONE:
@@ -40,8 +42,9 @@ def choose(plan, st, chain, call_id, q, tick):
 
 
 @inlined
-def route(plan, st, g, call_id, q, tick):
-    """Open replica of group `g` for a call, or NONE. Ties: the lower number."""
+def route(plan, st, g, c, q, tick):
+    """Open replica of group `g` for call `c`, of request `q` or NONE; NONE if there is none. Ties: the lower number."""
+    call_id = st.calls[c].id
     group = plan.groups[g]
     first, count = group.first_replica, st.opens[g]
     st.turns[g] += 1
@@ -69,14 +72,25 @@ def route(plan, st, g, call_id, q, tick):
         j = int(rng.uniform(key, counter + 1) * count)
         a, b = st.open[first + min(i, j)], st.open[first + max(i, j)]
         return a if st.replicas[a].outstanding <= st.replicas[b].outstanding else b
+    texts = list_texts(plan, st, c) if group.router == PREFIX_AWARE else 0
     best = st.open[first]
-    least = kv_now(plan, st, best, tick)
+    least = load(plan, st, best, c, texts, group.overlap_weight, tick)
     for i in range(1, count):
         r = st.open[first + i]
-        kv = kv_now(plan, st, r, tick)
-        if kv < least:
-            best, least = r, kv
+        found = load(plan, st, r, c, texts, group.overlap_weight, tick)
+        if found < least:
+            best, least = r, found
     return best
+
+
+@inlined
+def load(plan, st, r, c, texts, weight, tick):
+    """KV tokens taken on replica `r` and queued there; of a call whose texts are listed, and `weight` times what it
+    would have to compute there. `texts`: how many, or 0 for the load alone."""
+    kv = kv_now(plan, st, r, tick)
+    if texts > 0:
+        kv += weight * (st.calls[c].input - found_on(plan, st, r, c, texts))
+    return kv
 
 
 @inlined
