@@ -156,9 +156,16 @@ def token_j(cost: StepCost, batch: int) -> float:
     n = max(1, min(batch, int(cost.memory.kv_capacity_tokens / context)))
     kv = n * context
     tokens = n * cost.width
-    step_s = max(cost.token_s[tokens] + cost.sequence_s[n] + cost.kv_s[n] * kv, cost.host_s[n])
-    step_j = float(cost.static_w * step_s + cost.token_j[tokens] + cost.sequence_j * n + cost.kv_j * kv)
-    return step_j / (n * cost.tokens_per_step)
+    token_s = _entry(cost.token_s, cost.token_s_beyond, tokens)
+    step_s = max(token_s + cost.sequence_s[n] + cost.kv_s[n] * kv, cost.host_s[n])
+    work_j = _entry(cost.token_j, cost.token_j_beyond, tokens) + cost.sequence_j * n + cost.kv_j * kv
+    return float(cost.static_w * step_s + work_j) / (n * cost.tokens_per_step)
+
+
+def _entry(table: np.ndarray, beyond: float, tokens: int) -> float:
+    """An entry of a table of tokens, which goes on linearly beyond its end."""
+    last = len(table) - 1
+    return float(table[min(tokens, last)]) + max(tokens - last, 0) * beyond
 
 
 def rate_rows(costs: Sequence[StepCost]) -> np.ndarray:

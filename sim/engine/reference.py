@@ -174,6 +174,7 @@ class Replica:
                 yield from self.rest()
             yield center.at(center.env.now, BEGIN, self.number)
             if not self.queue and not self.running:  # who waited has given up at this very tick
+                self.evict()
                 continue
             step = self.compose()
             if not step.decoding and not step.prefill:  # its KV room is taken by calls that wait elsewhere
@@ -269,6 +270,11 @@ class Replica:
         if self.queue:
             self.rouse()
 
+    def evict(self) -> None:
+        """Texts that nobody reads make room for what running calls hold."""
+        if self.prefix is not None:
+            self.prefix.make_room(self.pool["kv_capacity"] - self.kv())
+
     # What a step does.
 
     def compose(self) -> Step:
@@ -276,8 +282,7 @@ class Replica:
         while self.kv() > self.pool["kv_capacity"]:
             self.preempt(S.PREEMPTED)
             preempted = True
-        if self.prefix is not None:
-            self.prefix.make_room(self.pool["kv_capacity"] - self.kv())
+        self.evict()
         step = Step([c for c in self.running if c.decoding])
         scheduler = self.pool["scheduler"]
         if scheduler == STATIC:
