@@ -99,7 +99,7 @@ def sections_with(key: str, root: type[Table] = Scenario) -> list[str]:
 
 
 def _is_array(annotation: Any) -> bool:
-    return get_origin(annotation) is tuple
+    return any(get_origin(a) is tuple for a in (annotation, *get_args(annotation)))
 
 
 def _options(annotation: Any, tag: str) -> Iterator[tuple[str, type[Table] | None]]:

@@ -60,3 +60,8 @@ def test_servers_and_racks_are_filled_in_order_cell_by_cell():
 def test_an_event_on_what_is_not_there_is_refused():
     with pytest.raises(ScenarioError, match="fills 2 of what"):
         loads(changing().replace("number = 1", "number = 2"))
+
+
+def test_a_key_of_an_event_at_the_wrong_place_is_told_where_it_belongs():
+    with pytest.raises(ScenarioError, match=r"belongs in \[\[event\]\]"):
+        loads('at = "1 h"\n' + LEAST)
