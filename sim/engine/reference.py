@@ -332,7 +332,7 @@ class Replica:
                 call.source.taken(call)
                 call.source = None
                 continue
-            call.prefilled = call.cached
+            call.prefilled = 0 if self.prefix is None else call.cached
             self.prefill(step, call, int(call.need) + step.prefill if whole else budget)
 
     def decode(self, call: Call) -> None:
