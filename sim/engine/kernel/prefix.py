@@ -217,9 +217,14 @@ def forget_uncomputed(st, r, c, leaf, computed):
 @inlined
 def make_room(plan, st, r):
     """Evict until what is cached fits beside what running calls hold."""
-    replica = st.replicas[r]
-    pool = plan.pools[replica.pool]
-    excess = int(replica.kv + st.prefixes[r].cached - pool.kv_capacity)
+    make_room_beside(plan, st, r, st.replicas[r].kv)
+
+
+@inlined
+def make_room_beside(plan, st, r, kv):
+    """Evict until what is cached fits beside `kv` tokens."""
+    pool = plan.pools[st.replicas[r].pool]
+    excess = int(kv + st.prefixes[r].cached - pool.kv_capacity)
     while excess > 0 and st.prefixes[r].oldest != NONE:
         node = st.prefixes[r].oldest
         whole_blocks = (excess + pool.prefix_block - 1) // pool.prefix_block * pool.prefix_block

@@ -6,7 +6,7 @@ from sim.engine.kernel import rng, tournament
 from sim.engine.kernel.clock import END
 from sim.engine.kernel.ident import keyed, workload_of
 from sim.engine.kernel.jit import inlined
-from sim.engine.kernel.prefix import found_on, list_texts
+from sim.engine.kernel.prefix import found_on, list_texts, make_room_beside
 from sim.engine.kernel.replica import pace, steps_until
 from sim.engine.plan import (
     EFFICIENT_FIRST,
@@ -89,6 +89,9 @@ def load(plan, st, r, c, texts, weight, tick):
     would have to compute there. `texts`: how many, or 0 for the load alone."""
     kv = kv_now(plan, st, r, tick)
     if texts > 0:
+        if plan.pools[st.replicas[r].pool].prefix_block > 0:
+            # what each step that has begun by now had to evict, the kernel would evict at the segment's end
+            make_room_beside(plan, st, r, st.replicas[r].kv + _grown(plan, st, r, tick))
         kv += weight * (st.calls[c].input - found_on(plan, st, r, c, texts))
     return kv
 
@@ -97,19 +100,22 @@ def load(plan, st, r, c, texts, weight, tick):
 def kv_now(plan, st, r, tick):
     """KV tokens taken on replica `r` as of its last step boundary at or before `tick`, and the prompts queued."""
     replica = st.replicas[r]
-    kv = replica.kv + replica.queued_tokens
+    return replica.kv + replica.queued_tokens + _grown(plan, st, r, tick + 1)
+
+
+@inlined
+def _grown(plan, st, r, tick):
+    """KV tokens added on replica `r` by the steps of its segment that ended before `tick`."""
+    replica = st.replicas[r]
     pool = plan.pools[replica.pool]
     if (
-        pool.reserve_full == 0
-        and replica.running > 0
-        and replica.batch > 0
-        and (tournament.key_at(st.events, r) & 3) == END
-        and replica.segment_steps > 1
+        pool.reserve_full == 1
+        or replica.running == 0
+        or replica.batch == 0
+        or (tournament.key_at(st.events, r) & 3) != END
+        or replica.segment_steps <= 1
     ):
-        # whole steps done by `tick`: the first boundary after it, less one
-        slope_s, host_s = pace(plan, replica)
-        after = steps_until(
-            replica.begin_s, replica.first_s, slope_s, host_s, replica.segment_steps, tick + 1
-        )
-        kv += replica.batch * (after - 1) * pool.tokens_per_step
-    return kv
+        return 0.0
+    slope_s, host_s = pace(plan, replica)  # the first boundary at or after `tick`, less one
+    after = steps_until(replica.begin_s, replica.first_s, slope_s, host_s, replica.segment_steps, tick)
+    return replica.batch * (after - 1) * pool.tokens_per_step
