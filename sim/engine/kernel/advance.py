@@ -7,13 +7,12 @@ from sim.engine.kernel.clock import ARRIVE, END, NEVER_TICK, key_of, seconds_of,
 from sim.engine.kernel.ident import name_of, number_of, pass_of, workload_of
 from sim.engine.kernel.jit import entry, inlined
 from sim.engine.kernel.offer import (
+    first_stranded,
     lose_patience,
     offer,
-    offer_stranded,
     over_limit,
     refuse,
     refuse_pass,
-    take_over,
 )
 from sim.engine.kernel.program import begin_request, go_on, output_tokens
 from sim.engine.kernel.record import window_of
@@ -35,6 +34,7 @@ from sim.engine.state import (
     SHED,
     SPAWNED,
     STRANDED,
+    STRANDED_TICK,
 )
 
 REACHED, NEED_CALLS, NEED_WINDOWS, NEED_SPAWNED, NEED_REQUESTS, NEED_NODES = range(6)
@@ -85,18 +85,16 @@ def advance(plan, st, until_tick):
         if st.scalars[JOINED] > 0:
             go_on(plan, st)
             continue
-        if st.scalars[STRANDED] != NONE:
-            offer_stranded(plan, st)
-            continue
+        stranded = st.scalars[STRANDED] != NONE
         r = tournament.first(st.events)
         event = tournament.key_at(st.events, r)
         arrival_tick = st.scalars[NEXT_TICK]
         if st.scalars[SPAWNED] > 0:
             arrival_tick = min(arrival_tick, st.spawned_tick[0])
         arrival = key_of(arrival_tick, ARRIVE)
-        if min(event, arrival) >= until:
+        if min(event, arrival) >= until and not stranded:
             return REACHED
-        if event < arrival:
+        if event < arrival and not stranded:
             if st.scalars[FREE_NODES] < plan.most_nodes:
                 return NEED_NODES
             if (event & 3) == END:
@@ -106,18 +104,23 @@ def advance(plan, st, until_tick):
             else:
                 begin(plan, st, r)
         else:
-            if st.scalars[FREE_HEAD] == NONE:
-                return NEED_CALLS
-            if st.scalars[FREE_REQUEST] == NONE:
-                return NEED_REQUESTS
-            if window_of(plan, seconds_of(arrival_tick)) >= windows:
-                return NEED_WINDOWS
-            _arrive(plan, st, arrival_tick)
+            if stranded:
+                c, tick = first_stranded(st), st.scalars[STRANDED_TICK]
+            else:
+                if st.scalars[FREE_HEAD] == NONE:
+                    return NEED_CALLS
+                if st.scalars[FREE_REQUEST] == NONE:
+                    return NEED_REQUESTS
+                if window_of(plan, seconds_of(arrival_tick)) >= windows:
+                    return NEED_WINDOWS
+                c, tick = _arrive(plan, st, arrival_tick), arrival_tick
+            if c != NONE:  # the one place where this is done: it is large, and inlined
+                offer(plan, st, c, tick, not stranded)
 
 
 @inlined
 def _arrive(plan, st, tick):
-    """The next arrival, spawned or open, whichever has the lower (tick, name)."""
+    """The next arrival, spawned or open, whichever has the lower (tick, name): the call to be offered, or NONE."""
     open_stream = st.scalars[NEXT_STREAM]
     spawned = st.scalars[SPAWNED] > 0 and st.spawned_tick[0] == tick
     if spawned and st.scalars[NEXT_TICK] == tick:
@@ -132,11 +135,11 @@ def _arrive(plan, st, tick):
         came = st.spawned_came[0]
         drop_first(st)
         if q < NONE and came == ON_THE_WAY:
-            take_over(plan, st, NONE - 1 - q, tick)
-            return
+            st.calls[NONE - 1 - q].since_s = seconds_of(tick)  # its KV has come from where it was prefilled
+            return NONE - 1 - q
         if q < NONE:
             lose_patience(plan, st, NONE - 1 - q, call_id, tick)
-            return
+            return NONE
         w = workload_of(call_id)
         if q == NONE:
             number = number_of(call_id)
@@ -161,18 +164,20 @@ def _arrive(plan, st, tick):
         st.counters[w, ARRIVED] += measured
         if st.shed[w] == 1:
             refuse_pass(plan, st, q, measured, tick, SHED)
-            return
+            return NONE
     elif q == NONE:
         st.counters[w, ARRIVED] += measured and pass_of(call_id) == 0 and not in_session
+        why = NONE
         if st.shed[w] == 1:
-            refuse(plan, st, call_id, came, measured, tick, SHED)
-            return
-        if over_limit(plan, st, w, tick):
-            refuse(plan, st, call_id, came, measured, tick, LIMITED)
-            return
+            why = SHED
+        elif over_limit(plan, st, w, tick):
+            why = LIMITED
+        if why != NONE:
+            refuse(plan, st, call_id, came, measured, tick, why)
+            return NONE
         if plan.workloads[w].stages > 0:
             begin_request(plan, st, call_id, input_, output, came, tick)
-            return
+            return NONE
     c = st.scalars[FREE_HEAD]
     call = st.calls[c]
     st.scalars[FREE_HEAD] = call.next
@@ -188,4 +193,4 @@ def _arrive(plan, st, tick):
     st.call_request[c] = q
     if q != NONE:
         st.call_cached[c] = 0
-    offer(plan, st, c, tick, True)
+    return c

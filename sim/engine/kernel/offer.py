@@ -10,7 +10,7 @@ from sim.engine.kernel.lanes import ahead_of, count_outstanding, free_call, give
 from sim.engine.kernel.program import RETRY_TICKS, ask_again, call_rejected, fly
 from sim.engine.kernel.record import spilled, spread, waited
 from sim.engine.kernel.replica import enqueue, look_again
-from sim.engine.kernel.route import choose, route
+from sim.engine.kernel.route import choose
 from sim.engine.kernel.spawned import spawn
 from sim.engine.kernel.texts import stage_of
 from sim.engine.state import (
@@ -22,7 +22,6 @@ from sim.engine.state import (
     SESSIONS_FAILED,
     STAGE_REJECTED,
     STRANDED,
-    STRANDED_TICK,
     SYSTEM_S,
 )
 
@@ -32,7 +31,10 @@ _WHERE = -2.0
 
 @inlined
 def offer(plan, st, c, tick, fresh):
-    """Find a replica for call `c` at `tick`, or turn it away. fresh: it comes for the first time."""
+    """Find a replica for call `c` at `tick`, or turn it away. fresh: it comes for the first time.
+
+    A call whose KV has come from the replica that prefilled it is never turned away.
+    """
     call = st.calls[c]
     w = call.id >> 54
     q = st.call_request[c]
@@ -42,11 +44,12 @@ def offer(plan, st, c, tick, fresh):
     if r != NONE:
         replica = st.replicas[r]
         pool = plan.pools[replica.pool]
+        sent_on = st.call_source[c] != NONE
         ahead = ahead_of(plan, st, r, call)
         room = replica.queued < pool.queue_limit and ahead < min(workload.queue_limit, workload.spill_above)
-        if room and call.input + call.output <= pool.longest:
+        if sent_on or (room and call.input + call.output <= pool.longest):
             enqueue(plan, st, r, c, tick)
-            if workload.patience_tick > 0 and call.admit_s < 0.0:
+            if not sent_on and workload.patience_tick > 0 and call.admit_s < 0.0:
                 call.admit_s = _WHERE - r
                 if fresh:
                     spawn(st, tick + workload.patience_tick, call.id, NONE - 1 - c, tick)
@@ -65,20 +68,11 @@ def offer(plan, st, c, tick, fresh):
 
 
 @inlined
-def take_over(plan, st, c, tick):
-    """The KV of call `c` has come from the replica that prefilled it: it waits for a place where it can decode."""
-    call = st.calls[c]
-    call.since_s = seconds_of(tick)
-    g = plan.pools[st.replicas[st.call_source[c]].pool].next_group
-    enqueue(plan, st, route(plan, st, g, c, st.call_request[c], tick), c, tick)
-
-
-@inlined
-def offer_stranded(plan, st):
-    """Offer the first of the calls that a lost replica left."""
+def first_stranded(st):
+    """Take the first of the calls that a lost replica left off their list."""
     c = st.scalars[STRANDED]
     st.scalars[STRANDED] = st.calls[c].next
-    offer(plan, st, c, st.scalars[STRANDED_TICK], False)
+    return c
 
 
 @inlined

@@ -242,10 +242,11 @@ def _admit(plan, st, r, time_s, budget, whole):
             break
         if plan.classes > 1 and replica.running >= plan.workloads[call.id >> 54].admit_below:
             break
-        found = _take_room(plan, st, r, c, joins)
-        while found == NONE and gives_way(plan, st, r, call):
-            stop_decoding(plan, st, r, time_s, PREEMPTED)
+        while True:  # one place: what is inlined is large
             found = _take_room(plan, st, r, c, joins)
+            if found != NONE or not gives_way(plan, st, r, call):
+                break
+            stop_decoding(plan, st, r, time_s, PREEMPTED)
         if found == NONE:
             break
         leave_queue(plan, st, r)

@@ -26,15 +26,17 @@ def choose(plan, st, chain, c, q, tick):
 
     The first group that is not full takes it; if all are, the first.
     """
-    if plan.chains.shape[1] == 1:
-        return route(plan, st, plan.chains[chain, 0], c, q, tick)
+    source = st.call_source[c]
     first = NONE
     for i in range(plan.chains.shape[1]):
         g = plan.chains[chain, i]
+        if source != NONE:  # prefilled: to those that decode beside
+            g = plan.pools[st.replicas[source].pool].next_group
         if g == NONE:
             break
         r = route(plan, st, g, c, q, tick)
-        if r != NONE and st.replicas[r].outstanding < plan.groups[g].overflow:
+        full = r == NONE or st.replicas[r].outstanding >= plan.groups[g].overflow
+        if not full or source != NONE or plan.chains.shape[1] == 1:
             return r
         if first == NONE:
             first = r
