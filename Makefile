@@ -10,7 +10,7 @@ demo: $(STAMP)           ## the main job: simulate an hour of chat on 8 replicas
 	$(BIN)/simulate scenarios/quickstart.toml --out runs/quickstart
 
 test: $(STAMP)           ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(STAMP)           ## style and types
 	$(BIN)/ruff check .
