@@ -14,7 +14,9 @@ def test_every_figure_has_its_band_around_the_run():
     scenario = small()
     found = uncertainty(scenario, 24, processes=1)
     single = flat(run(scenario).summary)
-    assert found["figures"].keys() >= single.keys()  # a draw may have one that the run lacks: a target that binds
+    assert (
+        found["figures"].keys() >= single.keys()
+    )  # a draw may have one that the run lacks: a target that binds
     assert (found["draws"], found["failed"]) == (24, 0)
     for name in ("cost.usd_per_request", "latency.tpot_s.p50", "energy.it_j", "requests.arrived"):
         band = found["figures"][name]
