@@ -596,7 +596,8 @@ PART void arrive(const Plan *plan, State *st, int64_t tick) {
     call->measured = tick >= plan->warmup_tick;
     int64_t *counters = st->counters.at + w * WORKLOAD_COUNTERS;
     counters[ARRIVED] += call->measured;
-    int64_t g = plan->workloads.at[w].group;
+    int64_t g = plan->chains.at[plan->workloads.at[w].chain];
+    st->turns.at[g]++;
     int64_t r = plan->groups.at[g].first_replica + least_outstanding(st, g);
     const Replica *replica = &st->replicas.at[r];
     const Pool *pool = &plan->pools.at[replica->pool];

@@ -30,9 +30,10 @@ from sim.engine.dataplane import grown
 from sim.engine.kernel import clock, ident
 from sim.engine.kernel.advance import NEED_CALLS, NEED_WINDOWS, REACHED, start
 from sim.engine.kernel.advance import advance as kernel_advance
-from sim.engine.kernel.replica import CALL_BITS
+from sim.engine.kernel.preempt import CALL_BITS
 from sim.engine.kernel.rng import DRAWS
 from sim.engine.plan import Plan
+from sim.engine.room import new_state
 from sim.engine.state import State
 from sim.metrics import histogram
 
@@ -71,6 +72,7 @@ _RECORDS = {
     "RequestStage": S.REQUEST_STAGE,
     "Node": S.NODE,
     "Prefix": S.PREFIX,
+    "Lane": S.LANE,
     "Adapter": S.ADAPTER,
     "Stream": S.STREAM,
     "Log": S.LOG,
@@ -121,6 +123,16 @@ def _check(plan: Plan) -> None:
         off.append("a program")
     if plan.pools["prefix_block"].any():
         off.append("a prefix cache")
+    if plan.classes > 1 or plan.patience or plan.chains.shape[1] > 1:
+        off.append("priorities, patience, or pools that overflow")
+    if plan.workloads["most_in_flight"].any() or plan.workloads["interval_tick"].any():
+        off.append("a tenant's limit")
+    if (plan.workloads["spill_ttft_s"] >= 0).any() or (plan.workloads["attempts"] > 1).any():
+        off.append("retries or spill")
+    if plan.pools["role"].any() or (plan.pools["width"] > 1).any() or plan.pools["adapters"].any():
+        off.append("a role, drafts or adapters")
+    if plan.network_s.any():
+        off.append("a way between regions")
     if plan.workloads["warp_count"].any():
         off.append("a rate shape")
     if not np.isin(plan.lengths["law"], (P.FIXED, P.TABLE)).all():
@@ -220,7 +232,7 @@ def folder() -> tempfile.TemporaryDirectory:
 
 def run(plan: Plan, step: Advance, log_requests: int = 0) -> tuple[State, float]:
     """Simulate one cell to its end with `step`: its state then, and the seconds inside the data plane."""
-    state = S.new_state(plan, log_requests)
+    state = new_state(plan, log_requests)
     start(plan, state)
     begun_s = time.perf_counter()
     while (outcome := step(plan, state, clock.NEVER_TICK)) != REACHED:
@@ -260,7 +272,7 @@ def compare(plan: Plan, rounds: int = ROUNDS) -> dict[str, float]:
     """
     times_s: list[tuple[float, float]] = []
     worst = 0.0
-    in_c = advance_of(plan, S.new_state(plan))
+    in_c = advance_of(plan, new_state(plan))
     first = run(plan, kernel_advance)[0]  # compiles, and warms the memory
     requests = int(first.counters[:, S.ARRIVED].sum())
     for i in range(rounds):

@@ -15,8 +15,8 @@ import time
 
 from benchmarks.floor import SIZES, advance_of, available, folder, run, sized_plans
 from benchmarks.report import Table, machine
-from sim.engine import state as S
 from sim.engine.plan import Plan
+from sim.engine.room import new_state
 
 HERTZ = 4000
 """Samples per second."""
@@ -47,7 +47,7 @@ def profile(plan: Plan, seconds: float = 10.0) -> dict[str, float]:
     perf = shutil.which("perf")
     if perf is None:
         raise RuntimeError("no perf found: it is Linux's profiler (package linux-perf or linux-tools)")
-    step = advance_of(plan, S.new_state(plan), "-DFLOOR_PARTS", "-g")
+    step = advance_of(plan, new_state(plan), "-DFLOOR_PARTS", "-g")
     run(plan, step)
     record = os.path.join(folder().name, "perf.data")
     sample = [perf, "record", "-q", "-e", "cpu-clock", "-F", str(HERTZ), "-o", record, "-p", str(os.getpid())]

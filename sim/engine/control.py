@@ -17,7 +17,7 @@ from sim.engine.dataplane import Cell
 from sim.engine.govern import Governor, govern
 from sim.engine.kernel.clock import TICKS_PER_S
 from sim.engine.plan import Plan
-from sim.engine.reference import run_reference
+from sim.engine.reference.center import run_reference
 from sim.metrics.run import RunMetrics, merge
 
 Process = Callable[[simpy.Environment, Any], Generator[simpy.Event, Any, None]]
@@ -81,8 +81,7 @@ def _drive(env: simpy.Environment, cells: Sequence[Cell], each: Callable[..., It
     """
     while env.peek() != float("inf"):
         tick = int(env.peek())
-        for _ in each(lambda cell, until=tick: cell.advance(until), cells):
-            pass  # a fault in a thread is raised here
+        list(each(lambda cell, until=tick: cell.advance(until), cells))  # a fault in a thread is raised here
         env.step()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sim.engine import room
 from sim.engine import state as S
 from sim.engine.govern import Rung, seen_rows
 from sim.engine.kernel import tournament
@@ -37,7 +38,7 @@ class Cell:
 
     def __init__(self, plan: Plan, log_requests: int = 0):
         self.plan = plan
-        self.state = S.new_state(plan, log_requests)
+        self.state = room.new_state(plan, log_requests)
         start(plan, self.state)
 
     def advance(self, until_tick: int = NEVER_TICK) -> None:
@@ -153,14 +154,14 @@ class Cell:
 def grown(state: S.State, outcome: int) -> S.State:
     """The state with room for what `outcome` of `advance` says is lacking."""
     if outcome == NEED_NODES:
-        state = S.with_more_nodes(state)
+        state = room.with_more_nodes(state)
         fill_table(state)
         return state
     return {
-        NEED_CALLS: S.with_more_calls,
-        NEED_WINDOWS: S.with_more_windows,
-        NEED_SPAWNED: S.with_more_spawned,
-        NEED_REQUESTS: S.with_more_requests,
+        NEED_CALLS: room.with_more_calls,
+        NEED_WINDOWS: room.with_more_windows,
+        NEED_SPAWNED: room.with_more_spawned,
+        NEED_REQUESTS: room.with_more_requests,
     }[outcome](state)
 
 

@@ -12,7 +12,7 @@ from sim.cost.adapters import popularity
 from sim.engine import state as S
 from sim.engine.control import run_plans
 from sim.engine.kernel.ident import PASS_BITS
-from sim.engine.reference_adapters import Adapters as Places
+from sim.engine.reference.adapters import Adapters as Places
 from sim.metrics.run import RunMetrics
 from sim.workload.program import Amount, Program, Read, Stage
 from tests.engine.setups import MODELS, cost, plans, scenario

@@ -6,7 +6,7 @@ from sim.engine.kernel import tournament
 from sim.engine.kernel.advance import next_stream
 from sim.engine.kernel.clock import END, NEVER
 from sim.engine.kernel.jit import entry
-from sim.engine.kernel.replica import cut, pace, steps_until
+from sim.engine.kernel.segment import cut, pace, steps_until
 from sim.engine.state import OFF
 
 

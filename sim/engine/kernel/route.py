@@ -7,7 +7,7 @@ from sim.engine.kernel.clock import END
 from sim.engine.kernel.ident import keyed, workload_of
 from sim.engine.kernel.jit import inlined
 from sim.engine.kernel.prefix import found_on, list_texts, make_room_beside
-from sim.engine.kernel.replica import pace, steps_until
+from sim.engine.kernel.segment import pace, steps_until
 from sim.engine.plan import (
     EFFICIENT_FIRST,
     LEAST_OUTSTANDING,

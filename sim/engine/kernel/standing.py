@@ -6,7 +6,7 @@ from sim.engine.kernel import tournament
 from sim.engine.kernel.clock import END, NEVER
 from sim.engine.kernel.jit import entry
 from sim.engine.kernel.preempt import shut
-from sim.engine.kernel.replica import cut
+from sim.engine.kernel.segment import cut
 from sim.engine.state import DYING
 
 

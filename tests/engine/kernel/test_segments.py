@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.engine.kernel.clock import seconds_of, tick_of
-from sim.engine.kernel.replica import steps_s, steps_until
+from sim.engine.kernel.segment import steps_s, steps_until
 
 SEGMENT = {
     "first_s": st.floats(1e-6, 0.2),

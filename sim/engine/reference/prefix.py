@@ -9,7 +9,7 @@ from sim.engine.kernel.ident import number_of, pass_of
 from sim.engine.plan import Plan
 
 if TYPE_CHECKING:
-    from sim.engine.reference import Call
+    from sim.engine.reference.call import Call
 
 Path = tuple
 """A text's identity behind those of all texts before it."""

@@ -18,7 +18,9 @@ from sim.engine.kernel.program import CUT, DONE, REJECTED_PASS, RETRY_TICKS, TUR
 from sim.engine.plan import ALL, DRAWN, OTHERS, OWN, PROMPT, TEMPLATE, Plan
 
 if TYPE_CHECKING:
-    from sim.engine.reference import Call, DataCenter, Replica
+    from sim.engine.reference.call import Call
+    from sim.engine.reference.center import DataCenter
+    from sim.engine.reference.replica import Replica
 
 # Draws of a stage's execution, and of a request's start.
 CALLS, TOOL_S, TOOL_TOKENS, RUNS, STOP, TIMES = 8, 10, 12, 14, 15, 16
@@ -208,17 +210,16 @@ def _arrive(center: DataCenter, request: Request, call_id: int) -> None:
     total = sum(tokens for _, tokens in request.texts(plan, 0))
     input_tokens = min(max(total, 1), int(stage["longest_input"]))
     workload, came, measured = plan.workloads[request.workload], center.env.now, request.measured
-    if workload[
-        "sessions"
-    ]:  # a turn is a request of its own; the first with the time for which the session was held
+    # a turn is a request of its own; the first with the time for which the session was held
+    if workload["sessions"]:
         came = round(request.arrive_s * clock.TICKS_PER_S) if request.passes == 1 else came
         measured = bool(came >= plan.warmup_tick)
         center.books.counters[request.workload, S.ARRIVED] += measured
-        if request.workload in center.shed:
-            center.fail_pass(request, measured, S.SHED)
+        if request.workload in center.clients.shed:
+            center.clients.fail_pass(request, measured, S.SHED)
             return
     output_tokens = _output(plan, request, call_id)
-    center.put(call_id, input_tokens, output_tokens, measured, request, came)
+    center.clients.put(call_id, input_tokens, output_tokens, measured, request, came)
 
 
 def _output(plan: Plan, request: Request, call_id: int) -> int:
@@ -252,8 +253,8 @@ def _following(plan: Plan, request: Request) -> int:
 
 def _finish(center: DataCenter, request: Request) -> None:
     w, books, plan = request.workload, center.books, center.plan
-    center.in_flight -= 1
-    center.flying[w] -= 1
+    center.clients.in_flight -= 1
+    center.clients.flying[w] -= 1
     tick = round(request.now_s * clock.TICKS_PER_S)
     counters = books.counters[w]
     if request.failed == REJECTED_PASS or request.passes == 0:
@@ -280,7 +281,7 @@ def _finish(center: DataCenter, request: Request) -> None:
             latency[S.TTFT] = request.first_s - request.arrive_s + request.outside_s
             if request.calls == 1 and shown > 1:
                 latency[S.TPOT] = (request.now_s - request.first_s) / (shown - 1)
-        center.book_latencies(w, latency)
+        books.request_completed(w, latency)
         books.log.append(
             (
                 request.id,
@@ -293,7 +294,7 @@ def _finish(center: DataCenter, request: Request) -> None:
                 request.now_s,
             )
         )
-    center.ask_again(w, tick)
+    center.clients.ask_again(w, tick)
 
 
 def _session_over(center: DataCenter, request: Request) -> None:

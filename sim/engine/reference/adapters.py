@@ -11,7 +11,7 @@ from sim.engine.kernel.ident import number_of
 from sim.engine.plan import Plan
 
 if TYPE_CHECKING:
-    from sim.engine.reference import Call
+    from sim.engine.reference.call import Call
 
 
 class Adapters:
