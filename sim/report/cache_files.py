@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sim.report.compare_files import flat, write_csv
+from sim.report.files import flat, pyplot, save, write_csv
 
 Report = Mapping[str, Any]
 
@@ -20,11 +20,7 @@ def write_cache_curve(report: Report, place: Path) -> None:
 
 def plot(report: Report, path: Path) -> None:
     """Hit rate against room; against hit rate, TTFT as recorded, and energy and cost where the targets just hold."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.7))
     _hit_rates(report, axes[0])
     room = sorted(_series(report, "room") + _series(report, "no cache"), key=lambda r: r["hit_rate"])
@@ -53,8 +49,7 @@ def plot(report: Report, path: Path) -> None:
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)
 
 
 def _hit_rates(report: Report, axis: Any) -> None:

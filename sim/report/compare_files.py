@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from sim.report.files import flat, pyplot, save, write_csv, write_json
 
 Report = Mapping[str, Any]
 
@@ -14,8 +14,7 @@ Report = Mapping[str, Any]
 def write_compare(report: Report, place: Path) -> None:
     """Write the report of either mode into the folder `place`. The picture needs matplotlib."""
     place.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-    (place / "compare.json").write_text(text + "\n", encoding="utf-8")
+    write_json(report, place / "compare.json")
     rows = [flat(r) for r in report["rows"]]
     write_csv(rows, place / "compare.csv")
     if report.get("measured"):
@@ -24,41 +23,9 @@ def write_compare(report: Report, place: Path) -> None:
         plot(report, place / "compare.png")
 
 
-def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Rows whose keys may differ, each number with four digits."""
-    keys = list(dict.fromkeys(k for row in rows for k in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, keys)
-        writer.writeheader()
-        writer.writerows({k: _short(v) for k, v in row.items()} for row in rows)
-
-
-def _short(value: Any) -> Any:
-    return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
-def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as one, their keys joined; lists of tables by their first."""
-    found: dict[str, Any] = {}
-    for key, part in value.items():
-        if isinstance(part, list) and part and isinstance(part[0], Mapping):
-            part = part[0]
-        if isinstance(part, Mapping):
-            found.update(flat(part, f"{prefix}{key}."))
-        elif isinstance(part, list):
-            found[prefix + key] = "; ".join(f"{x:.5g}" if isinstance(x, float) else str(x) for x in part)
-        else:
-            found[prefix + key] = part
-    return found
-
-
 def plot(report: Report, path: Path) -> None:
     """Four bars for each accelerator that meets the targets: how many, $/Mtok, J/token, tokens/s each."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     rows = [r for r in report["rows"] if r["fits"]]
     panels = (
         ("accelerators", "accelerators in the fleet"),
@@ -81,5 +48,4 @@ def plot(report: Report, path: Path) -> None:
     axes[0, 0].invert_yaxis()
     figure.suptitle(f"{report['scenario']}: the smallest fleet of each that meets the targets", fontsize=11)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)

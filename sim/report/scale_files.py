@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sim.report.compare_files import flat, write_csv
+from sim.report.files import flat, pyplot, save, write_csv, write_json
 
 Report = Mapping[str, Any]
 
@@ -16,8 +15,7 @@ def write_scale(report: Report, place: Path) -> None:
     """Write the report of either mode into the folder `place`. The pictures need matplotlib."""
     place.mkdir(parents=True, exist_ok=True)
     stem = "load_curve" if report["mode"] == "load curve" else "scale"
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-    (place / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
+    write_json(report, place / f"{stem}.json")
     if stem == "load_curve":
         points = [{"fleet": n, **flat(p)} for n, c in report["curves"].items() for p in c["points"]]
         write_csv(points, place / "load_curve.csv")
@@ -45,19 +43,14 @@ def _slopes(found: Report) -> list[dict[str, Any]]:
 
 def plot_scale(report: Report, path: Path) -> None:
     """Cost per request against users, and the parts of the planned cost: what adds to it above, what saves below."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     figure = plt.figure(figsize=(13.5, 6.2), layout="constrained")
     halves: Any = figure.subfigures(1, 2, width_ratios=(1.05, 1))
     left, right = halves
     _plot_costs(left.subplots(), report)
     added, saved = right.subplots(2, 1, sharex=True, height_ratios=(1.5, 1))
     _plot_parts(added, saved, report)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)
 
 
 def _cents(rows: Any, value: Any) -> list[float]:
@@ -134,12 +127,9 @@ def _tell_replicas(axis: Any, rows: Any) -> None:
 
 def plot_curves(report: Report, path: Path) -> None:
     """Cost, TTFT and TPOT against load."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
     from matplotlib.ticker import LogLocator
 
+    plt = pyplot()
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.6))
     plain = "{x:g}"
     for i, (name, curve) in enumerate(report["curves"].items()):
@@ -173,5 +163,4 @@ def plot_curves(report: Report, path: Path) -> None:
         axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sim.report.compare_files import flat, write_csv
+from sim.report.files import flat, pyplot, save, write_csv, write_json
 
 Report = Mapping[str, Any]
 _COLOURS = {"tokens": "0.55", "light": "C2", "saturated": "C1", "resized": "C0"}
@@ -16,8 +15,7 @@ _COLOURS = {"tokens": "0.55", "light": "C2", "saturated": "C1", "resized": "C0"}
 def write_techniques(report: Report, place: Path) -> None:
     """Write the report into the folder `place`. The picture needs matplotlib."""
     place.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-    (place / "compare.json").write_text(text + "\n", encoding="utf-8")
+    write_json(report, place / "compare.json")
     write_csv(
         [flat({k: v for k, v in r.items() if k != "effects"}) for r in report["rows"]], place / "compare.csv"
     )
@@ -33,11 +31,7 @@ def write_techniques(report: Report, place: Path) -> None:
 
 def plot(report: Report, path: Path) -> None:
     """Multipliers of tokens beside those of joules (both views of load) and dollars, without and with prefix cache."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     shown = [r for r in report["rows"] if r["technique"] != report["base"]]
     first = [r for r in shown if not r["prefix_cache"]]
     figure, axes = plt.subplots(1, 2, figsize=(13, 0.52 * len(first) + 2.2), sharey=True, sharex=True)
@@ -57,8 +51,7 @@ def plot(report: Report, path: Path) -> None:
         fontsize=12,
     )
     figure.tight_layout(rect=(0, 0.05, 1, 1))
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)
 
 
 def _bars(axis: Any, rows: list[Report]) -> None:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from sim.report.files import pyplot, save
 from sim.report.words import figure
 
 PANELS = 4
@@ -27,11 +28,7 @@ def plot(summary: Mapping[str, Any], path: Path) -> bool:
     shown = [s for s in summary["settings"] if s["tornado"] and s["tornado"]["bars"]][:PANELS]
     if not shown:
         return False
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     bars = max(len(s["tornado"]["bars"]) for s in shown)
     size = (9.5, (1.6 + 0.42 * bars) * len(shown))
     drawing, axes = plt.subplots(len(shown), 1, figsize=size, squeeze=False, layout="constrained")
@@ -42,8 +39,7 @@ def plot(summary: Mapping[str, Any], path: Path) -> bool:
         "blue: its 5th percentile, red: its 95th; grey: 5 to 95 % of the outcome, drawn as a group",
         fontsize=10,
     )
-    drawing.savefig(path, dpi=120)
-    plt.close(drawing)
+    save(drawing, path, dpi=120)
     return True
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sim.cost.calibration import default_catalog
+from sim.report.files import pyplot, save
 from sim.study.held_out import metric_kind
 from sim.study.jobs import JobReading
 from sim.study.jobs_fit import LeftOut
@@ -79,11 +80,7 @@ def left_out_rows(left_out: Sequence[LeftOut]) -> list[dict[str, Any]]:
 
 def plot_jobs(found: Sequence[Answer], left_out: Sequence[LeftOut], path: Path) -> None:
     """Durations predicted against measured in sample; errors of time in sample and left out, by model."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(13, 6), width_ratios=(1, 1.15))
     good = [
         a for a in found if not a.why and a.row.metric == "latency_ms" and isinstance(a.reading, JobReading)
@@ -102,8 +99,7 @@ def plot_jobs(found: Sequence[Answer], left_out: Sequence[LeftOut], path: Path) 
     left.set_title("Batches of images and videos, in sample")
     _plot_groups(right, good, left_out)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)
 
 
 def _plot_groups(axis: Any, good: Sequence[Answer], left_out: Sequence[LeftOut]) -> None:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from sim.report.files import pyplot, save
 from sim.study import power_errors as E
 from sim.study import power_report as R
 from sim.study.power_fit import LeftOut
@@ -139,7 +140,7 @@ def _write(path: Path, rows: Table) -> None:
 
 def plot_against_batch(rows: Table, path: Path) -> None:
     """Watts and joules per token against batch, measured and predicted. Needs matplotlib."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axes = plt.subplots(1, 2, figsize=(10, 4))
     batch = [r["batch"] for r in rows]
     lines = (
@@ -163,12 +164,13 @@ def plot_against_batch(rows: Table, path: Path) -> None:
     axes[1].set_yticks([0.3, 0.5, 1, 2, 4], ["0.3", "0.5", "1", "2", "4"])
     axes[0].legend(loc="lower right", fontsize=8)
     figure.suptitle("Llama-3.1-70B, bf16, 4 x H100, chat")
-    _save(figure, path)
+    figure.tight_layout()
+    save(figure, path)
 
 
 def plot_errors(left_out: Sequence[LeftOut], path: Path) -> None:
     """Predicted against measured W per GPU: in sample, and with the generation left out. Needs matplotlib."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axes = plt.subplots(1, 2, figsize=(10, 5), sharex=True, sharey=True)
     for axis, way, title in zip(
         axes, ("nothing", "generation"), ("in sample", "its generation left out"), strict=True
@@ -195,12 +197,13 @@ def plot_errors(left_out: Sequence[LeftOut], path: Path) -> None:
         axis.minorticks_off()
     axes[0].set_ylabel("predicted W per GPU, measured times in place")
     axes[0].legend(fontsize=8)
-    _save(figure, path)
+    figure.tight_layout()
+    save(figure, path)
 
 
 def plot_caps(rows: Table, path: Path) -> None:
     """Time and energy of steps against a power cap. Needs matplotlib."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharex=True)
     for i, step in enumerate(dict.fromkeys(r["step"] for r in rows)):
         part = [r for r in rows if r["step"] == step]
@@ -213,19 +216,5 @@ def plot_caps(rows: Table, path: Path) -> None:
         axis.set_ylabel(f"{key} of a step, over no cap")
     axes[0].legend(fontsize=8)
     figure.suptitle("Llama-3.1-70B, bf16, 4 x H100 under a power cap")
-    _save(figure, path)
-
-
-def _pyplot():
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    return plt
-
-
-def _save(figure, path: Path) -> None:
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    _pyplot().close(figure)
+    save(figure, path)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sim.report.files import pyplot, save
 from sim.study.held_out import metric_kind
 from sim.study.jobs import JobReading
 from sim.study.setup import Reading
@@ -109,11 +110,7 @@ def _ratio_row(newer: str, older: str, key: tuple, pairs: list[tuple[float, floa
 
 def plot(found: Sequence[Answer], path: Path) -> None:
     """Predicted against measured by generation, one panel per kind of metric. Needs matplotlib."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     kinds = ("tpot", "ttft", "latency", "throughput")
     figure, axes = plt.subplots(2, 2, figsize=(10, 10))
     good = [a for a in found if not a.why]
@@ -140,17 +137,12 @@ def plot(found: Sequence[Answer], path: Path) -> None:
         if part:
             axis.legend(fontsize=7)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)
 
 
 def plot_held_out(rows: Sequence[Mapping[str, Any]], in_sample: Mapping[str, float], path: Path) -> None:
     """Median errors in sample and left out, by kind of metric. Needs matplotlib."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     kinds = ("tpot", "ttft", "latency", "throughput")
     ways = ("accelerator x model", "stack", "generation")
     medians = {(r["left_out"], r["metric"]): r["median_ape"] for r in rows if r["by"] == "all"}
@@ -162,8 +154,7 @@ def plot_held_out(rows: Sequence[Mapping[str, Any]], in_sample: Mapping[str, flo
     axis.set_ylabel("median |predicted / measured - 1|")
     axis.legend()
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)
 
 
 def in_sample_medians(found: Sequence[Answer]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from sim.economics.decisions.replacement import (
 )
 from sim.economics.users import Lognormal
 from sim.report.claims import csv_text, markdown
+from sim.report.files import pyplot, save
 from sim.study.claims.blackwell import (
     GPT_MOE,
     GPT_MOE_GB200,
@@ -59,15 +60,9 @@ def write(found: Sequence[Mapping[str, Any]], folder: str | Path) -> list[Path]:
 
 
 def _save(draw: Any, path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     with plt.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = draw(plt)
-        figure.savefig(path, dpi=DOTS_PER_INCH, bbox_inches="tight")
-        plt.close(figure)
+        save(draw(plt), path, dpi=DOTS_PER_INCH, bbox_inches="tight")
 
 
 def _copilot(plt: Any) -> Any:
