@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from sim.cli.group import faults_of, json_option, json_text, load_scenario, main, set_option
+from sim.cli.group import (
+    attainment_option,
+    faults_of,
+    json_option,
+    json_text,
+    load_scenario,
+    main,
+    set_option,
+)
+from sim.cli.words import words
 from sim.errors import Fault, UserError
 
 
@@ -26,13 +35,7 @@ from sim.errors import Fault, UserError
     "multiplies, with little demand, saturated and with the fleet resized, with and without prefix cache.",
 )
 @click.option("--base", metavar="NAME", help="What ratios are to. Default: the first that meets the targets.")
-@click.option(
-    "--attainment",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.99,
-    show_default=True,
-    help="Share of the requests (with --techniques: of the passes) that must meet their targets.",
-)
+@attainment_option("Share of the requests (with --techniques: of the passes) that must meet their targets.")
 @click.option(
     "--replications",
     type=click.IntRange(min=2),
@@ -106,7 +109,7 @@ def _techniques(
             raise UserError(
                 Fault(option, "does not go with --techniques", "ask for them one after the other")
             )
-    asked = [n.strip() for n in names.split(",") if n.strip()]
+    asked = words(names)
     if not asked:
         raise UserError(Fault("--techniques", "names none", "for example --techniques debate,guardrail"))
     from sim.study.techniques import compare_techniques
@@ -125,7 +128,7 @@ def _accelerators(
     from sim.study.compare import compare_accelerators
     from sim.study.plan_deployments import known_accelerators
 
-    asked = [n.strip() for n in names.split(",") if n.strip()]
+    asked = words(names)
     if not asked:
         raise UserError(Fault("--accelerators", "names none", "for example --accelerators A100,H100"))
     chips = known_accelerators(asked)

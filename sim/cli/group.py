@@ -80,6 +80,16 @@ set_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
+def attainment_option(words: str = "Share of the requests that must meet their targets.") -> Any:
+    return click.option(
+        "--attainment",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.99,
+        show_default=True,
+        help=words,
+    )
+
+
 def load_scenario(path: str, changes: Sequence[str]) -> Scenario:
     from sim.scenario import load
 

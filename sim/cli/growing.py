@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
+from sim.cli.words import quantity, words
 from sim.errors import Fault, UserError
+from sim.units import parse_duration, parse_power
 
 _RATE = re.compile(
     r"\s*(?P<number>-?[\d.]+(?:e-?\d+)?)\s*(?P<percent>%?)\s*(?:/|per)\s*(?P<unit>month|year)\s*"
@@ -80,8 +82,8 @@ def outlook_of(
         raise UserError(Fault("--growth-spread", f"must be from 0 up; given {growth_spread}"))
     return Outlook(
         growth=Growth(rate, spread),
-        lead_time_s=_seconds("--lead-time", lead_time),
-        power_lead_time_s=_seconds("--power-lead-time", power_lead_time),
+        lead_time_s=quantity("--lead-time", lead_time, parse_duration),
+        power_lead_time_s=quantity("--power-lead-time", power_lead_time, parse_duration),
         energised=_energised(energised, start),
         months=months,
     )
@@ -99,21 +101,11 @@ def _monthly(option: str, text: str) -> float:
     return rate if found["unit"] == "month" else (1 + rate) ** (1 / 12) - 1
 
 
-def _seconds(option: str, text: str) -> float:
-    from sim.units import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UserError(Fault(option, str(error))) from None
-
-
 def _energised(text: str | None, start: str) -> tuple[Any, ...]:
     from sim.economics.decisions.order import MONTH_S, Energised
-    from sim.units import parse_power
 
     found = []
-    for part in filter(None, (p.strip() for p in (text or "").split(","))):
+    for part in words(text):
         power, _, date = part.partition("@")
         try:
             day = datetime.fromisoformat((date.strip() + "-01")[:10]) if date else None

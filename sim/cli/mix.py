@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from sim.cli.group import (
+    attainment_option,
     faults_of,
     json_option,
     json_text,
@@ -16,9 +17,12 @@ from sim.cli.group import (
     scenario_argument,
     set_option,
 )
-from sim.errors import Fault, UserError, did_you_mean
+from sim.cli.words import above_0, known, quantity, words
+from sim.errors import Fault, UserError
+from sim.units import parse_duration, parse_money
 
 KINDS = ("own", "reserved", "on-demand", "spot")
+HOUR_S = 3600.0
 
 
 @main.command("mix")
@@ -42,7 +46,7 @@ KINDS = ("own", "reserved", "on-demand", "spot")
     type=click.FloatRange(min=0),
     default=0.01,
     show_default=True,
-    help="Of a spot server, per hour.",
+    help="Of a spot server, per hour. The default is cautious (an assumption): see pool.spot in the schema.",
 )
 @click.option(
     "--spot-most",
@@ -58,13 +62,7 @@ KINDS = ("own", "reserved", "on-demand", "spot")
     show_default=True,
     help="The load itself is uncertain: standard deviation of its logarithm.",
 )
-@click.option(
-    "--attainment",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.99,
-    show_default=True,
-    help="Share of the requests that must meet their targets.",
-)
+@attainment_option()
 @click.option("--replay", is_flag=True, help="Also simulate the mix, beside a fleet for the busiest hour.")
 @click.option("--out", metavar="DIR", help="Also write mix.json, tables (CSV) and a picture (PNG) there.")
 @set_option
@@ -92,9 +90,9 @@ def mix_command(
         given = {f"{k.replace('-', '_')}_usd": usd for k, usd in _prices(prices).items()}
         offers = Offers(
             **given,
-            without=frozenset(_kinds("--without", without)),
+            without=frozenset(known("--without", words(without), KINDS)),
             api=api,
-            start_h=_hours(start),
+            start_h=quantity("--start", start, parse_duration) / HOUR_S,
             reclaims_per_h=reclaims,
             spot_most=spot_most,
             spread=spread,
@@ -116,37 +114,13 @@ def mix_command(
     click.echo(render(report))
 
 
-def _prices(given: tuple[str, ...]) -> dict[str, float]:
-    from sim.units import parse_money
-
+def _prices(given: Sequence[str]) -> dict[str, float]:
+    """Dollars of an accelerator-hour by kind."""
     found: dict[str, float] = {}
     for text in given:
-        kind, _, usd = text.partition("=")
-        (known,) = _kinds("--price", kind)
-        try:
-            found[known] = parse_money(usd.strip())
-        except ValueError as error:
-            raise UserError(Fault("--price", str(error))) from None
-        if found[known] <= 0:
-            raise UserError(Fault("--price", f"must be above 0; given {text}"))
+        kind, equals, usd = text.partition("=")
+        if not equals:
+            raise UserError(Fault("--price", f'"{text}" is not KIND=USD', "for example on-demand=2.35"))
+        (name,) = known("--price", [kind.strip()], KINDS)
+        found[name] = above_0("--price", usd.strip(), parse_money)
     return found
-
-
-def _kinds(option: str, text: str | None) -> list[str]:
-    words = [w.strip() for w in (text or "").split(",") if w.strip()]
-    for word in words:
-        if word not in KINDS:
-            hint = did_you_mean(word, KINDS) or f"one of {', '.join(KINDS)}"
-            raise UserError(Fault(option, f'"{word}" is no way to have capacity', hint))
-    if not words and option == "--price":
-        raise UserError(Fault(option, "names nothing", "for example --price on-demand=2.35"))
-    return words
-
-
-def _hours(text: str) -> Any:
-    from sim.units import parse_duration
-
-    try:
-        return parse_duration(text) / 3600
-    except ValueError as error:
-        raise UserError(Fault("--start", str(error))) from None

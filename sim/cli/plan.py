@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sim.cli.group import (
+    attainment_option,
     faults_of,
     json_option,
     json_text,
@@ -18,7 +19,9 @@ from sim.cli.group import (
     set_option,
 )
 from sim.cli.growing import growth_options, outlook_of
+from sim.cli.words import above_0, known, words
 from sim.errors import Fault, UserError
+from sim.units import parse_money, parse_power
 
 PRECISIONS = ("fp16", "bf16", "fp8", "int8", "fp4", "mxfp4", "int4")
 SCHEDULERS = ("chunked-prefill", "prefill-first", "static")
@@ -49,13 +52,7 @@ SCHEDULERS = ("chunked-prefill", "prefill-first", "static")
 @click.option("--max-usd-per-hour", metavar="USD", help="Cost of the fleet per hour.")
 @click.option("--max-accelerators", type=click.IntRange(min=1), metavar="N")
 @click.option("--max-racks", type=click.IntRange(min=1), metavar="N")
-@click.option(
-    "--attainment",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.99,
-    show_default=True,
-    help="Share of the requests that must meet their targets.",
-)
+@attainment_option()
 @growth_options
 @click.option(
     "--out", metavar="DIR", help="With --growth: also write order.json, months.csv and order.png there."
@@ -90,6 +87,9 @@ def plan_command(
 
     The fleet in the file says what to deploy (model, stack); how many and how cut is the answer.
     """
+    _one_question({"--fixed-fleet": fixed_fleet, "--disaggregate": disaggregate, "--growth": growth})
+    if growth is None:
+        _with_growth({"--growth-spread": growth_spread, "--energised": energised, "--out": out})
     loaded = load_scenario(scenario, changes)
     with faults_of(scenario):
         if growth is not None:
@@ -113,7 +113,7 @@ def plan_command(
 
             found = plan(loaded, space=space, limits=limits, objective=objective, attainment=attainment)
             report = {"mode": "plan", **found}
-    if out is not None and growth is not None:
+    if out is not None:
         from sim.report.growth_files import write_growth
 
         write_growth(report, Path(out))
@@ -130,14 +130,28 @@ def plan_command(
     click.echo(render(report))
 
 
+def _one_question(options: Mapping[str, object]) -> None:
+    asked = [name for name, given in options.items() if given]
+    if len(asked) > 1:
+        raise UserError(
+            Fault(asked[1], f"asks another question than {asked[0]}", "ask them one after the other")
+        )
+
+
+def _with_growth(options: Mapping[str, object]) -> None:
+    for name, given in options.items():
+        if given is not None:
+            raise UserError(Fault(name, "goes with --growth alone", "for example --growth 8%/month"))
+
+
 def _space(accelerators: str | None, precisions: str | None, schedulers: str | None) -> Any:
     from sim.study.plan import Space
     from sim.study.plan_deployments import known_accelerators
 
     return Space(
-        accelerators=known_accelerators(_words(accelerators)),
-        precisions=_known("--precisions", _words(precisions), PRECISIONS),
-        schedulers=_known("--schedulers", _words(schedulers), SCHEDULERS),
+        accelerators=known_accelerators(words(accelerators)),
+        precisions=known("--precisions", words(precisions), PRECISIONS),
+        schedulers=known("--schedulers", words(schedulers), SCHEDULERS),
     )
 
 
@@ -149,38 +163,13 @@ def _limits(
     racks: int | None,
 ) -> Any:
     from sim.study.plan_points import Limits
-    from sim.units import parse_money, parse_power
 
     return Limits(
-        site_w=_read("--max-power", power, parse_power),
-        capex_usd=_read("--max-capex", capex, parse_money),
-        usd_per_hour=_read("--max-usd-per-hour", usd_per_hour, parse_money),
+        site_w=None if power is None else above_0("--max-power", power, parse_power),
+        capex_usd=None if capex is None else above_0("--max-capex", capex, parse_money),
+        usd_per_hour=None
+        if usd_per_hour is None
+        else above_0("--max-usd-per-hour", usd_per_hour, parse_money),
         accelerators=accelerators,
         racks=racks,
     )
-
-
-def _read(option: str, text: str | None, parse: Callable[[object], float]) -> float | None:
-    if text is None:
-        return None
-    try:
-        value = parse(text)
-    except ValueError as error:
-        raise UserError(Fault(option, str(error))) from None
-    if value <= 0:
-        raise UserError(Fault(option, f"must be above 0; given {text}"))
-    return value
-
-
-def _words(text: str | None) -> list[str]:
-    return [w.strip() for w in (text or "").split(",") if w.strip()]
-
-
-def _known(option: str, words: list[str], known: tuple[str, ...]) -> tuple[str, ...]:
-    wrong = [w for w in words if w not in known]
-    if wrong:
-        from sim.errors import did_you_mean
-
-        hint = did_you_mean(wrong[0], known) or f"known: {', '.join(known)}"
-        raise UserError(Fault(option, f'"{wrong[0]}" is not known', hint))
-    return tuple(words)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from sim.cli.group import (
+    attainment_option,
     faults_of,
     json_option,
     json_text,
@@ -18,6 +19,7 @@ from sim.cli.group import (
     scenario_argument,
     set_option,
 )
+from sim.cli.words import quantity, words
 from sim.errors import Fault, UserError
 
 FEWEST, MOST = 1.0, 1e11
@@ -46,13 +48,7 @@ FEWEST, MOST = 1.0, 1e11
     "--full-hour", is_flag=True, help="Also the busiest hour of the largest size, every request of it."
 )
 @click.option("--load-curve", is_flag=True, help="Instead: the fleet as it is, from near idle to saturation.")
-@click.option(
-    "--attainment",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.99,
-    show_default=True,
-    help="Share of the requests that must meet their targets.",
-)
+@attainment_option()
 @click.option(
     "--out", metavar="DIR", help="Also write tables (CSV), a picture (PNG) and the report (JSON) there."
 )
@@ -154,8 +150,8 @@ def _sizes(text: str, per_decade: int) -> list[float]:
 def _economies(text: str) -> tuple[str, ...]:
     from sim.study.scale_economies import known_economies
 
-    words = [w.strip() for w in text.split(",") if w.strip()]
-    return () if words == ["none"] else known_economies(words)
+    asked = words(text)
+    return () if asked == ["none"] else known_economies(asked)
 
 
 def _terms(training_usd: str | None) -> Any:
@@ -164,7 +160,4 @@ def _terms(training_usd: str | None) -> Any:
 
     if training_usd is None:
         return Terms()
-    try:
-        return Terms(training_usd=parse_money(training_usd))
-    except ValueError as error:
-        raise UserError(Fault("--training-usd", str(error))) from None
+    return Terms(training_usd=quantity("--training-usd", training_usd, parse_money))

@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from sim.cli import main
-from sim.economics.decisions.order import Energised, Growth
-from sim.study.growth import Outlook, date_after, growing
+from sim.economics.decisions.order import WEEK_S, Energised, Growth
+from sim.study.growth import LEAD_TIME_S, POWER_LEAD_TIME_S, Outlook, date_after, growing
 from sim.study.sizing_load import largest_load
+from sim.units import parse_duration
 from tests.study.planning import CHAT, chat
 
-WEEK_S = 604_800.0
 OUTLOOK = Outlook(Growth(0.1, 0.02), lead_time_s=8 * WEEK_S, energised=(Energised(0, 30e3),), months=12)
 CHANGES = ("pool.0.replicas=3", "workload.0.arrivals.rate_per_s=15")
 
@@ -113,10 +113,24 @@ def test_the_command_in_words_and_files(scenario, tmp_path):
         ("--lead-time", "soon", "--lead-time"),
         ("--energised", "20 MW@soon", "--energised"),
         ("--energised", "20 MW,30 MW", "goes on by date"),
+        ("--fixed-fleet", None, "another question"),
+        ("--disaggregate", None, "another question"),
     ],
 )
 def test_mistakes_are_named(scenario, option, value, words):
     growth = () if option == "--growth" else ("--growth", "8%/month")
-    done = plan(scenario, *growth, option, value)
+    done = plan(scenario, *growth, option, *([] if value is None else [value]))
     assert done.exit_code == 2, done.output
     assert words in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--growth-spread", "--energised", "--out"])
+def test_options_of_growth_are_not_passed_over_without_it(scenario, option):
+    done = plan(scenario, option, "1%/month")
+    assert done.exit_code == 2 and option in done.stderr and "with --growth" in done.stderr
+
+
+def test_the_command_has_the_lead_times_that_have_a_source():
+    given = {p.name: p.default for p in main.commands["plan"].params}
+    assert parse_duration(given["lead_time"]) == LEAD_TIME_S
+    assert parse_duration(given["power_lead_time"]) == pytest.approx(POWER_LEAD_TIME_S, abs=WEEK_S)

@@ -17,6 +17,7 @@ from sim.errors import ScenarioError, UserError
 from sim.study.mix import Offers, mix
 from sim.study.mix_demand import Staffing, hourly_rates
 from sim.study.mix_play import played, replay
+from sim.units import format_usd
 from tests.study.planning import CHAT, chat
 
 DAY = [1.0] * 8 + [3.0] * 12 + [2.0] * 4
@@ -134,9 +135,27 @@ def test_the_command_in_words_and_files(tmp_path):
         "ways.csv",
         "sensitivity.csv",
     }
-    assert json.loads((out / "mix.json").read_text())["mix"]["fixed"] >= 0
-    wrong = CliRunner().invoke(main, ["mix", str(path), "--price", "rented=2"])
-    assert wrong.exit_code == 2 and "no way to have capacity" in wrong.stderr
+    written = json.loads((out / "mix.json").read_text())
+    assert f"{format_usd(written['mix']['usd_per_h'])} per hour" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--price", "rented=2"), '"rented" is not known'),
+        (("--price", "own,spot=2"), '"own,spot" is not known'),
+        (("--price", "own"), "is not KIND=USD"),
+        (("--price", "own=0"), "above 0"),
+        (("--without", "sopt"), 'did you mean "spot"'),
+        (("--start", "soon"), "--start"),
+    ],
+)
+def test_wrong_words_end_with_one_message(tmp_path, words, said):
+    path = tmp_path / "chat.toml"
+    path.write_text(CHAT)
+    done = CliRunner().invoke(main, ["mix", str(path), *words])
+    assert done.exit_code == 2, done.output
+    assert said in done.stderr and "Traceback" not in done.stderr
 
 
 def test_the_mix_simulated_meets_its_targets_for_less_than_the_busiest_hour_all_day():
