@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from sim.report.study_text import as_text, table
-from sim.report.words import duration, percent
+from sim.report.words import duration, figure, fine, percent
 
 Report = Mapping[str, Any]
 
@@ -45,8 +45,8 @@ def _row(name: str, found: Report, most: float) -> tuple[str, ...]:
     best = "best" if found["rps"] == most > 0 else ""
     return (
         name,
-        f"{found['rps']:.4g}",
-        f"{found['rps_per_accelerator']:.3g}",
+        fine(found["rps"]),
+        figure(found["rps_per_accelerator"]),
         *map(duration, times),
         busy,
         best,
@@ -59,7 +59,7 @@ def _verdict(report: Report) -> str:
         return "No split holds any load at the targets."
     split = f"{best['prefill']} replicas that prefill and {best['decode']} that decode"
     if gain is None:
-        return f"Only apart: {split} hold {best['rps']:.4g} requests/s, together nothing is held."
+        return f"Only apart: {split} hold {fine(best['rps'])} requests/s, together nothing is held."
     if gain < 1:
         return f"Together holds more: the best split, {split}, holds {gain:.2f} times as much."
     return f"Apart holds more: {split} hold {gain:.2f} times what the same accelerators do together."

@@ -37,7 +37,8 @@ def _hours(hours: Summary) -> str:
 
 def _availability(fleet: Summary) -> str:
     outages = [
-        f"{counted(of['count'], kind)} ({counted(of['replicas'], 'replica')} out, {of['replica_hours']:.3g} h in all)"
+        f"{counted(of['count'], kind)} ({counted(of['replicas'], 'replica')} out, "
+        f"{figure(of['replica_hours'])} h in all)"
         for kind, of in fleet["outages"].items()
     ]
     starts = sum(pool["starts"] for pool in fleet["pools"])

@@ -8,10 +8,11 @@ from typing import Any
 from rich.console import RenderableType
 
 from sim.report.study_text import as_text, table
-from sim.report.words import NONE, counted, percent
+from sim.report.words import NONE, counted, figure, fine, percent
 from sim.units import format_power, format_usd
 
 Report = Mapping[str, Any]
+WEEKS_PER_MONTH = 365.25 / 12 / 7
 
 
 def render(report: Report) -> str:
@@ -22,16 +23,16 @@ def render(report: Report) -> str:
 def _lines(report: Report) -> Iterator[RenderableType | str]:
     now, start = report["present"], report["start"][:10]
     rate = report["demand_rps"]
-    demand = "" if rate is None else f"{rate:.4g} requests/s, "
+    demand = "" if rate is None else f"{fine(rate)} requests/s, "
     yield (
         f"{report['scenario']}: {demand}growing by {percent(report['growth_per_month'])} a month "
         f"(standard deviation {percent(report['growth_spread'])}) from {start} on"
     )
     yield ""
     yield f"  present    {now['fleet']}, {format_power(now['site_w'])} at the site (nameplate)"
-    held = "" if now["held_rps"] is None else f" ({now['held_rps']:.4g} requests/s)"
+    held = "" if now["held_rps"] is None else f" ({fine(now['held_rps'])} requests/s)"
     yield (
-        f"  holds      {now['held_factor']:.3g} times the demand{held}; beyond it {now['binds']} binds and "
+        f"  holds      {figure(now['held_factor'])} times the demand{held}; beyond it {now['binds']} binds and "
         f"{now['breaks']} breaks first"
     )
     yield f"  fails      {_span(report['fails'])}"
@@ -78,7 +79,7 @@ def _order(report: Report) -> str:
     for key, text in (("expected", "as expected"), ("early", "fast")):
         months = when["months"][key]
         if months is not None and months < 0:
-            words.append(f"already late by {-months * 4.348:.3g} weeks if demand grows {text}")
+            words.append(f"already late by {figure(-months * WEEKS_PER_MONTH)} weeks if demand grows {text}")
             break
     return "; ".join(words)
 
@@ -103,8 +104,8 @@ def _month(m: Report) -> tuple[str, ...]:
     over = "" if energised is None or m["site_w"] <= energised else " !"
     return (
         m["date"],
-        f"{m['demand_factor']:.3g} times",
-        NONE if rate is None else f"{rate:,.4g}",
+        f"{figure(m['demand_factor'])} times",
+        fine(rate),
         f"{m['replicas']:,}",
         f"{m['accelerators']:,}",
         format_power(m["site_w"]) + over,

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
-from sim.report.compare_files import write_csv
+from sim.report.files import pyplot, save, write_csv, write_json
 
 Report = Mapping[str, Any]
+Z90 = NormalDist().inv_cdf(0.95)
+"""Standard deviations to either side that hold nine cases of ten."""
 
 
 def write_growth(report: Report, place: Path) -> None:
     """Write the report into the folder `place`. The picture needs matplotlib."""
     place.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-    (place / "order.json").write_text(text + "\n", encoding="utf-8")
+    write_json(report, place / "order.json")
     write_csv(report["months"], place / "months.csv")
     plot(report, place / "order.png")
 
@@ -25,11 +26,7 @@ def write_growth(report: Report, place: Path) -> None:
 def plot(report: Report, path: Path) -> None:
     """Demand over today's with its interval, what the present fleet holds and when it fails; below, the power of the
     fleet that the demand needs against what is energised."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     power = report["power"]
     figure, axes = plt.subplots(
         2 if power else 1, 1, figsize=(11, 7 if power else 4.2), sharex=True, squeeze=False
@@ -44,15 +41,14 @@ def plot(report: Report, path: Path) -> None:
         fontsize=11,
     )
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)
 
 
 def _demand(axis: Any, report: Report) -> None:
     from matplotlib.ticker import LogLocator, NullLocator
 
     months = [m["month"] for m in report["months"]]
-    middle, spread = math.log1p(report["growth_per_month"]), 1.6449 * report["growth_spread"]
+    middle, spread = math.log1p(report["growth_per_month"]), Z90 * report["growth_spread"]
     axis.fill_between(
         months,
         [math.exp((middle - spread) * m) for m in months],

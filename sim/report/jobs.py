@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sim.report.words import NONE, dollars, duration
+from sim.report.words import NONE, dollars, duration, figure
 from sim.units import format_watt_hours
 
 Summary = Mapping[str, Any]
@@ -23,7 +23,7 @@ def job_rows(summary: Summary) -> Iterator[tuple[str, ...]]:
             job["model"],
             f"{job['width']} x {job['height']}{frames}, {job['steps']} steps",
             f"{job['completed']:,}",
-            f"{job['per_s']:.3g}",
+            figure(job["per_s"]),
             duration(latency["p50"]),
             duration(latency["p99"]),
             NONE if each_wh is None else format_watt_hours(each_wh * 3600),

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from sim.report.study_text import as_text, table
-from sim.report.words import NONE, dollars, duration, percent
+from sim.report.words import dollars, duration, figure, fine, percent
 from sim.units import format_usd
 
 Report = Mapping[str, Any]
@@ -29,7 +29,7 @@ def render(report: Report) -> str:
 def _lines(report: Report) -> Iterator[RenderableType | str]:
     found, best = report["mix"], report["mix"]["usd_per_h"]
     yield (
-        f"{report['scenario']}: {report['hours']:,} hours, {report['busiest_rps']:.4g} requests/s in the busiest, "
+        f"{report['scenario']}: {report['hours']:,} hours, {fine(report['busiest_rps'])} requests/s in the busiest, "
         f"{percent(report['mean_over_busiest'])} of it in the mean; {report['replicas_busiest']:,} replicas of "
         f"{report['accelerators_per_replica']} {report['accelerator']} at the busiest"
     )
@@ -42,7 +42,7 @@ def _lines(report: Report) -> Iterator[RenderableType | str]:
     if found["spilled_per_h"]:
         share = found["spilled_per_h"] / (report["mean_rps"] * 3600)
         yield f"  spilled    {percent(share)} of the requests, {format_usd(found['spill_usd_per_h'])} per hour"
-    yield f"  break-even {_break_even(report)}"
+    yield from _break_even(report)
     yield ""
     yield "Levels of the load-duration curve, and what the mean replica of each would cost an hour in each way"
     yield table(
@@ -65,7 +65,7 @@ def _lines(report: Report) -> Iterator[RenderableType | str]:
                 f"{r['spot']:,} + {r['spot_spare']:,}",
                 f"{r['on_demand']:,}",
                 f"{r['spilled_per_h']:,.0f}",
-                f"{r['usd_per_h']:,.4g}",
+                fine(r["usd_per_h"]),
             )
             for r in report["sensitivity"]
         ),
@@ -90,23 +90,24 @@ def _words(report: Report) -> str:
     return ", ".join(parts)
 
 
-def _break_even(report: Report) -> str:
-    found = report["break_even"]
+def _break_even(report: Report) -> Iterator[str]:
+    """In what share of the hours a replica must be in use for what is paid all the time to be the cheaper."""
+    shares = report["break_even"]
+    others = {"on_demand": "renting on demand", "spot": "spot", "spill": "the API at full load"}
     parts = [
-        f"{words} above {percent(found[key])} of the hours"
-        for key, words in (
-            ("on_demand", "renting on demand"),
-            ("spot", "spot"),
-            ("spill", "the API at full load"),
-        )
-        if found[key] is not None
+        f"cheaper than {words} above {percent(share)} of the hours"
+        if share < 1
+        else f"never cheaper than {words}"
+        for key, words in others.items()
+        if (share := shares[key]) is not None
     ]
-    return f"{report['fixed_by']} is cheaper than " + "; than ".join(parts)
+    if parts:
+        yield f"  break-even {report['fixed_by']} is {', '.join(parts)}"
 
 
 def _level(level: Report) -> tuple[str, ...]:
     def usd(key: str) -> str:
-        return NONE if level[key] is None else f"{level[key]:,.3g}"
+        return figure(level[key])
 
     first, last = percent(level["used_first"]), percent(level["used_last"])
     return (
@@ -122,7 +123,7 @@ def _level(level: Report) -> tuple[str, ...]:
 
 def _ways(report: Report, best: float) -> Iterator[tuple[str, ...]]:
     for name, found in report["strategies"].items():
-        yield name, f"{found['usd_per_h']:,.4g}", f"{found['usd_per_h'] / best:.3g} times"
+        yield name, fine(found["usd_per_h"]), f"{figure(found['usd_per_h'] / best)} times"
 
 
 def _prices(report: Report) -> Iterator[str]:
@@ -161,7 +162,7 @@ def _replay(found: Report) -> Iterator[RenderableType | str]:
                 f"{r['arrived']:,}",
                 f"{r['rejected']:,}",
                 f"{r['spilled']:,}",
-                f"{r['usd_per_hour']:,.4g}",
+                fine(r["usd_per_hour"]),
                 dollars(r["usd_per_request"]),
             )
             for name, r in found.items()

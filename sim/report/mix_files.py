@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sim.report.compare_files import write_csv
+from sim.report.files import pyplot, save, write_csv, write_json
+from sim.report.words import fine
 
 Report = Mapping[str, Any]
 COLOURS = {"fixed": "#4c72b0", "spot": "#55a868", "on demand": "#dd8452", "spill": "#c44e52"}
@@ -23,8 +23,7 @@ PARTS = {
 def write_mix(report: Report, place: Path) -> None:
     """Write the report into the folder `place`. The picture needs matplotlib."""
     place.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-    (place / "mix.json").write_text(text + "\n", encoding="utf-8")
+    write_json(report, place / "mix.json")
     write_csv(report["levels"], place / "levels.csv")
     ways = {"the mix": report["mix"], **report["strategies"]}
     write_csv([{"way": name, **m} for name, m in ways.items()], place / "ways.csv")
@@ -34,12 +33,9 @@ def write_mix(report: Report, place: Path) -> None:
 
 def plot(report: Report, path: Path) -> None:
     """Left: replicas needed by share of hours, coloured by how they are had. Right: what each way costs an hour."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
     from matplotlib.patches import Patch
 
+    plt = pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), width_ratios=(1.25, 1))
     _duration(left, report)
     _ways(right, report)
@@ -51,8 +47,7 @@ def plot(report: Report, path: Path) -> None:
         fontsize=11,
     )
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)
 
 
 def _duration(axis: Any, report: Report) -> None:
@@ -86,7 +81,7 @@ def _ways(axis: Any, report: Report) -> None:
         axis.barh(places, values, left=before, color=COLOURS[kind])
         before = [b + v for b, v in zip(before, values, strict=True)]
     for i, total in enumerate(before):
-        axis.text(total + 0.01 * max(before), i, f"${total:,.4g}", va="center", fontsize=9)
+        axis.text(total + 0.01 * max(before), i, f"${fine(total)}", va="center", fontsize=9)
     axis.set_yticks(list(places), list(ways), fontsize=9)
     axis.invert_yaxis()
     axis.set_xlim(0, 1.18 * max(before))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sim.report.words import counted, duration
+from sim.report.words import counted, duration, figure
 
 Summary = Mapping[str, Any]
 
@@ -17,7 +17,7 @@ def role_lines(summary: Summary) -> Iterator[tuple[str, str]]:
         if found and found["prompts"]:
             yield (
                 pool["name"],
-                f"hands {counted(found['prompts'], 'prompt')} on ({found['bytes'] / 1e9:,.3g} GB of KV), "
+                f"hands {counted(found['prompts'], 'prompt')} on ({figure(found['bytes'] / 1e9)} GB of KV), "
                 f"{duration(found['mean_s'])} on the way in the mean",
             )
         drafts = pool.get("speculation")

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from sim.report.study_text import as_text, table
-from sim.report.words import NONE, duration, percent
+from sim.report.words import NONE, duration, figure, fine, percent
 
 Report = Mapping[str, Any]
 VIEWS = {"light": "little demand", "saturated": "saturated", "resized": "fleet resized"}
@@ -23,10 +23,10 @@ def render(report: Report) -> str:
 def _parts(report: Report) -> Iterator[RenderableType | str]:
     rows = report["rows"]
     yield f"{report['scenario']}: the same users and prompts under each technique, over plain requests"
-    yield f"  little demand: {report['light_rps']:.3g} requests/s on the scenario's fleet"
+    yield f"  little demand: {figure(report['light_rps'])} requests/s on the scenario's fleet"
     yield "  saturated: the same fleet, always with more to do than it can"
     yield (
-        f"  fleet resized: the smallest for {report['demand_rps']:.4g} requests/s with "
+        f"  fleet resized: the smallest for {fine(report['demand_rps'])} requests/s with "
         f"{percent(report['attainment'])} of passes within TTFT and TPOT targets"
     )
     for cache in (False, True):
@@ -50,13 +50,8 @@ def _multipliers(rows: list[Report]) -> RenderableType:
 def _multiplier_row(row: Report) -> tuple[str, ...]:
     ratio = row["ratio_to_base"]
     whole = ("tokens", "tokens_output_4", "prefill_flops", "decode_flops")
-    views = [" / ".join(f"{number(ratio[v] and ratio[v][k]):>4}" for k in _EACH) for v in VIEWS]
-    return (row["technique"], *(number(ratio[k]) for k in whole), *views)
-
-
-def number(value: float | None) -> str:
-    """Three digits."""
-    return NONE if value is None else f"{value:.3g}"
+    views = [" / ".join(f"{figure(ratio[v] and ratio[v][k]):>4}" for k in _EACH) for v in VIEWS]
+    return (row["technique"], *(figure(ratio[k]) for k in whole), *views)
 
 
 def _waits(rows: list[Report]) -> RenderableType:
@@ -92,8 +87,8 @@ def _families(families: list[Report]) -> RenderableType:
         if found is None:
             return NONE
         if found["techniques"] == 1:
-            return number(found["median"])
-        return f"{number(found['median'])} ({number(found['least'])} to {number(found['greatest'])})"
+            return figure(found["median"])
+        return f"{figure(found['median'])} ({figure(found['least'])} to {figure(found['greatest'])})"
 
     return table(
         (
@@ -143,8 +138,8 @@ def _prices(rows: list[Report]) -> Iterator[RenderableType | str]:
                 f"{e['benchmark']}: {e['metric']}"[:56],
                 f"{e['before']:g}",
                 f"{e['after']:g}",
-                f"{1000 * e['extra_usd_per_request']:.3g}",
-                number(e["usd_per_error_avoided"])
+                figure(1000 * e["extra_usd_per_request"]),
+                figure(e["usd_per_error_avoided"])
                 if e["usd_per_error_avoided"] is not None
                 else f"(with {e['reported_with']})",
                 e["confidence"],

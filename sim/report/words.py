@@ -31,6 +31,13 @@ def figure(value: float | None) -> str:
     return NONE if value is None else format_count(value)
 
 
+def fine(value: float | None) -> str:
+    """A bare number with four digits, whole from 10,000 on."""
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if abs(value) >= 9_999.5 else f"{value:,.4g}"
+
+
 def rate(capacity: Mapping[str, Any] | None) -> str:
     """Requests per second of a capacity in a summary."""
     return NONE if capacity is None else f"{capacity['requests_per_s']:.3g}/s"
