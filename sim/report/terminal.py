@@ -56,16 +56,21 @@ def render(summary: Summary) -> RenderableType:
     return Group(
         *_answer(summary),
         *_section("Latency", [_latency(summary)]),
-        *_jobs(summary),
-        *_passes(summary),
+        *_table_section(
+            "Images and videos (energy and cost of one, at the meter)",
+            JOB_HEADERS,
+            job_rows(summary),
+            words=3,
+        ),
+        *_table_section("Passes (tokens and time of one, in the mean)", PASS_HEADERS, pass_rows(summary)),
         *_named_section("Sessions", session_lines(summary)),
         *_named_section("Adapters", adapter_lines(summary)),
         *_section("Fleet", [_fleet(summary), Text(""), _memory(summary)]),
-        *_changes(summary),
-        *_roles(summary),
+        *_named_section("Fleet over time", fleet_lines(summary)),
+        *_named_section("Hand-overs and drafts", role_lines(summary)),
         *_section("How well the step cost is known (median error to expect)", [_knowledge(summary)]),
         *_section("Energy", [_energy(summary)]),
-        *_site(summary),
+        *_named_section("Site", site_lines(summary)),
         *_named_section("Power governor", governor_lines(summary)),
         *_section(
             f"Cost ({_BASIS[summary['cost']['basis']]})", [_ledger(summary), Text(""), _spent_on(summary)]
@@ -205,40 +210,16 @@ def _energy(summary: Summary) -> Table:
     return table
 
 
-def _site(summary: Summary) -> Iterator[RenderableType]:
-    lines = list(site_lines(summary))
-    if lines:
-        yield from _section("Site", [_named(lines)])
-
-
-def _changes(summary: Summary) -> Iterator[RenderableType]:
-    lines = list(fleet_lines(summary))
-    if lines:
-        yield from _section("Fleet over time", [_named(lines)])
-
-
-def _roles(summary: Summary) -> Iterator[RenderableType]:
-    lines = list(role_lines(summary))
-    if lines:
-        yield from _section("Hand-overs and drafts", [_named(lines)])
-
-
-def _jobs(summary: Summary) -> Iterator[RenderableType]:
-    rows = list(job_rows(summary))
-    if rows:
-        table = _table(*JOB_HEADERS, words=3)
-        for row in rows:
+def _table_section(
+    title: str, headers: Iterable[str], rows: Iterable[Iterable[str]], words: int = 1
+) -> Iterator[RenderableType]:
+    """Rows under their headers; no section where there are none."""
+    found = list(rows)
+    if found:
+        table = _table(*headers, words=words)
+        for row in found:
             table.add_row(*row)
-        yield from _section("Images and videos (energy and cost of one, at the meter)", [table])
-
-
-def _passes(summary: Summary) -> Iterator[RenderableType]:
-    rows = list(pass_rows(summary))
-    if rows:
-        table = _table(*PASS_HEADERS)
-        for row in rows:
-            table.add_row(*row)
-        yield from _section("Passes (tokens and time of one, in the mean)", [table])
+        yield from _section(title, [table])
 
 
 def _named_section(title: str, lines: Iterable[tuple[str, str]]) -> Iterator[RenderableType]:
