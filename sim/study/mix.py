@@ -41,7 +41,8 @@ class Offers:
 
     own_usd, reserved_usd, on_demand_usd, spot_usd: of an accelerator [$/h].  without: kinds not to be had.
     api: model of the catalog's API prices that takes what is spilled.  start_h: on before it serves [h].
-    reclaims_per_h: of a spot server; returns_h: until there is capacity again.  spot_most: share of the most replicas.
+    reclaims_per_h: of a spot server, assumed and cautious (`sim.scenario.fleet.Spot` has what is reported); returns_h:
+    until there is capacity again.  spot_most: share of the most replicas.
     spread: standard deviation of the logarithm of the load itself, of which a scenario is the median.
     """
 

@@ -32,10 +32,8 @@ class Staffing:
         """Replicas for a rate; beyond the highest in its proportion."""
         if rate <= 0:
             return 0
-        top = self.replicas[-1] * max(1.0, rate / self.rates[-1])
-        return max(
-            1, math.ceil(min(top, float(np.interp(rate, self.rates, self.replicas, right=top))) - 1e-9)
-        )
+        beyond = self.replicas[-1] * rate / self.rates[-1]
+        return max(1, math.ceil(float(np.interp(rate, self.rates, self.replicas, right=beyond)) - 1e-9))
 
     def held(self, replicas: int) -> float:
         """The highest rate that so many replicas are enough for [requests/s]."""
@@ -88,5 +86,4 @@ def staffing(scenario: Scenario, hours: np.ndarray, attainment: float) -> tuple[
         lambda i: size_fleet(steady(scenario, hours[:, i].tolist()), attainment=attainment, verify=0), chosen
     )
     counts = np.maximum.accumulate([s.replicas for s in sized])
-    rates, at = np.unique([float(total[i]) for i in chosen], return_index=True)
-    return Staffing(tuple(map(float, rates)), tuple(int(counts[i]) for i in at)), sized[-1]
+    return Staffing(tuple(float(total[i]) for i in chosen), tuple(counts.tolist())), sized[-1]

@@ -7,13 +7,12 @@ from typing import Any
 
 from sim.errors import Fault, UserError
 from sim.metrics.binding import limit_of
-from sim.metrics.moments import length_moments, mixture
-from sim.metrics.sustained import tightest_tpot_s
 from sim.run import run, step_costs
 from sim.scenario.client import Spill
 from sim.scenario.fleet import Scaler, Spot
 from sim.scenario.pool import Pool
 from sim.scenario.schema import Scenario
+from sim.study.plan_deployments import asked
 from sim.workload.demand import read_traces
 
 SLACK = 0.75
@@ -69,12 +68,11 @@ def _spilling(scenario: Scenario, api: Mapping[str, Any]) -> Scenario:
 
 def _capped(scenario: Scenario, pool: Pool) -> Pool:
     traces = read_traces(scenario)
-    moments = [m for w in scenario.workloads if (m := length_moments(w, traces)) is not None]
-    cost = step_costs(scenario.model_copy(update={"pools": (pool,)}), traces)[0]
-    tpot_s = tightest_tpot_s(w.slo for w in scenario.workloads)
+    lengths, tpot_s = asked(scenario, pool.model, traces)
     if tpot_s is None:
         return pool
-    first = limit_of(cost, pool, mixture(moments, [1.0] * len(moments)), SLACK * tpot_s)
+    cost = step_costs(scenario.model_copy(update={"pools": (pool,)}), traces)[0]
+    first = limit_of(cost, pool, lengths, SLACK * tpot_s)
     if first is None:
         return pool
     batch = min(pool.scheduler.max_batch, max(1, first.batch))
@@ -104,7 +102,6 @@ def replay(scenario: Scenario, report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _words(summary: Mapping[str, Any]) -> dict[str, Any]:
     latency, requests = summary["latency"], summary["requests"]
-    hours = summary["fleet"].get("accelerator_hours") or {}
     return {
         "attainment": summary["slo"]["attainment"],
         "arrived": requests["arrived"],
@@ -117,6 +114,6 @@ def _words(summary: Mapping[str, Any]) -> dict[str, Any]:
         "usd_per_request": summary["cost"]["usd_per_request"],
         "breakdown_usd": {k: v for k, v in summary["cost"]["breakdown"].items() if v},
         "by_pool_usd": summary["cost"]["by"]["pool"],
-        "accelerator_hours": hours,
+        "accelerator_hours": summary["fleet"].get("accelerator_hours", {}),
         "wall_s": summary["wall_s"],
     }

@@ -88,7 +88,7 @@ def screen(
     precisions, schedulers: to try; default: the template's, in 16 bits where the chip lacks that format.
     """
     traces = read_traces(scenario)
-    lengths, tpot_s = _asked(scenario, template.model, traces)
+    lengths, tpot_s = asked(scenario, template.model, traces)
     found: list[Deployment] = []
     faults: list[str] = []
     reckoned = 0
@@ -195,8 +195,8 @@ def _only(scenario: Scenario, pool: Pool) -> Scenario:
     return scenario.model_copy(update={"pools": (pool,), "workloads": asking})
 
 
-def _asked(scenario: Scenario, name: str, traces: Mapping[str, Trace]) -> tuple[Moments, float | None]:
-    """Lengths asked of a model, and the tightest TPOT target."""
+def asked(scenario: Scenario, name: str, traces: Mapping[str, Trace]) -> tuple[Moments, float | None]:
+    """Lengths asked of a model, each workload's by its rate, and the tightest TPOT target [s]."""
     asking = [w for w in scenario.workloads if w.model == name]
     moments = [m for w in asking if (m := length_moments(w, traces)) is not None]
     rates = [peak_rate_per_s(w, scenario.duration_s) or 1.0 for w in asking]
@@ -219,12 +219,12 @@ def _why_not(faults: Sequence[str], chip: str, template: Pool, tpot_s: float | N
 def templates(scenario: Scenario) -> tuple[Pool, ...]:
     """The first pool of each model: what others are deployed like. Raises ScenarioError for pools with roles, whose
     ratio is another search."""
-    first: dict[str, Pool] = {}
     apart = [i for i, pool in enumerate(scenario.pools) if pool.role is not None]
     if apart:
         text = "deployments are chosen for pools that prefill and decode; this one does a part"
         hint = "use simulate plan --disaggregate for the split, or --fixed-fleet for what the fleet holds"
         raise ScenarioError(Fault(f"pool[{apart[0]}].role", text, hint))
+    first: dict[str, Pool] = {}
     for pool in scenario.pools:
         first.setdefault(pool.model, pool)
     return tuple(first.values())
