@@ -28,7 +28,8 @@ TOLERANCE = 0.02
 """Of the load, to which a change's is bisected; as much or less is no gain."""
 FREE = 0.01
 """Of the fleet's cost: a change that costs no more (the electricity of more work) counts as free."""
-SECONDS_PER_MILLION_H = 1e6 / 3600.0
+PER_MILLION = 1e6 / 3600.0
+"""From $ per hour over requests per second to $ per million requests."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,6 @@ def _row(
         "gain_share": gain / now,
         "usd_per_hour": usd,
         "more_usd_per_hour": more,
-        "usd_per_million_more": more / gain * SECONDS_PER_MILLION_H if costs and gain > 0 else 0.0,
-        "usd_per_million": usd / held * SECONDS_PER_MILLION_H,
+        "usd_per_million_more": more / gain * PER_MILLION if costs and gain > 0 else 0.0,
+        "usd_per_million": usd / held * PER_MILLION,
     }

@@ -19,6 +19,7 @@ from sim.errors import Fault, UserError
 from sim.run import run
 from sim.scenario import Scenario, load
 from sim.scenario.arrivals import TraceArrivals
+from sim.study.sizing_verdict import ATTAINMENT
 from sim.workload.trace import Trace, read_trace
 
 FRACTIONS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03)
@@ -26,7 +27,6 @@ FRACTIONS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03
 SPLITS = (1, 2, 4, 8)
 """Replicas that the same accelerators are divided into, each with its own cache; and one of these alone."""
 CHIPS = ("H100-SXM-80GB", "H200-SXM-141GB", "B200-SXM-180GB")
-ATTAINMENT = 0.99
 PRECISION = 1.03
 """Factor that the rate which holds is known to."""
 

@@ -50,7 +50,9 @@ class Halves:
             raise ScenarioError(Fault("pool", text, "leave one pool of it"))
         if rate_per_s(scenario) is None:
             text = "the largest load is sought in requests per second, which this demand has not"
-            raise ScenarioError(Fault("workload", text, "use poisson, gamma, deterministic or users"))
+            raise ScenarioError(
+                Fault("workload", text, "use poisson, gamma, weibull, deterministic or users")
+            )
         if None in by_role:
             pool = by_role[None]
             no_limit = pool.scheduler.model_copy(update={"queue_limit": None, "kv_reserve": "prompt"})

@@ -17,6 +17,7 @@ import numpy as np
 
 from sim.economics.decisions.order import (
     MONTH_S,
+    WEEK_S,
     Energised,
     Growth,
     When,
@@ -30,14 +31,14 @@ from sim.study.mix_demand import Staffing
 from sim.study.plan_points import describe
 from sim.study.replications import side_by_side
 from sim.study.sizing import Sized, size_fleet
-from sim.study.sizing_demand import rate_per_s, scaled, shortened
+from sim.study.sizing_demand import HOUR_S, rate_per_s, scaled, shortened
 from sim.study.sizing_verdict import ATTAINMENT, TRIALS
 
 SIZED = 6
 """Demands, from today's to that of the last month, for which fleets are found by simulation."""
 RELATIVE_SPREAD = 0.25
 """Standard deviation of growth over growth, where none is given: an assumption."""
-LEAD_TIME_S = 26 * 7 * 86_400.0
+LEAD_TIME_S = 26 * WEEK_S
 """From order to service of servers with accelerators: the middle of what is reported (docs/planning.md)."""
 POWER_LEAD_TIME_S = 4 * 365.25 * 86_400.0
 """From request to energised power: US average, JLL Global Data Center Outlook 2026, via constructionowners.com (press);
@@ -78,7 +79,7 @@ def growing(scenario: Scenario, outlook: Outlook, *, attainment: float = ATTAINM
         "start": scenario.site.start,
         "growth_per_month": outlook.growth.per_month,
         "growth_spread": outlook.growth.spread,
-        "lead_time_weeks": outlook.lead_time_s / 604_800,
+        "lead_time_weeks": outlook.lead_time_s / WEEK_S,
         "demand_rps": rate_per_s(scenario),
         "present": {
             "fleet": describe(scenario),
@@ -94,7 +95,7 @@ def growing(scenario: Scenario, outlook: Outlook, *, attainment: float = ATTAINM
         "order_by": _when(fails, scenario.site.start, outlook.lead_time_s),
         "power": _power(needs, outlook, scenario.site.start),
         "months": _months(scenario, outlook, found, present["fleet"]["accelerators"]),
-        "usd_per_replica_month": _usd_per_replica_hour(found[0][1]) * MONTH_S / 3600,
+        "usd_per_replica_month": _usd_per_replica_hour(found[0][1]) * MONTH_S / HOUR_S,
         "sized": [{"factor": f, "replicas": s.replicas, "site_w": _power_w(s)} for f, s in found],
         "wall_s": time.perf_counter() - begun_s,
     }
@@ -148,7 +149,7 @@ def _power(needs: Sequence[tuple[float, float]], outlook: Outlook, start: str) -
         ],
         "exceeded": _when(when, start),
         "request_by": _when(when, start, outlook.power_lead_time_s),
-        "lead_time_weeks": outlook.power_lead_time_s / 604_800,
+        "lead_time_weeks": outlook.power_lead_time_s / WEEK_S,
     }
 
 

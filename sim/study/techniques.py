@@ -1,6 +1,6 @@
 """The same users and prompts under several techniques: what each multiplies, and whether it is what its tokens say.
 
-Four views of each technique, each with and without prefix cache, and each over that of plain requests:
+Three views of each technique, each with and without prefix cache, and each over that of plain requests:
 - light: the scenario's fleet with so little demand that even the heaviest technique leaves half of its capacity unused;
 - saturated: the same fleet with always more to do than it can, so that its throughput is what counts;
 - resized: the smallest fleet for the scenario's own demand. It is provisioned to what an operator promises of each pass
@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sim.errors import Fault, UserError
+from sim.metrics.moments import length_moments
 from sim.run import Result, run
 from sim.scenario.arrivals import ClosedArrivals
 from sim.scenario.mitigation import NONE
@@ -25,6 +26,7 @@ from sim.study.replications import side_by_side
 from sim.study.sizing import size_fleet
 from sim.study.sizing_demand import (
     FALLBACK_TPOT_S,
+    HOUR_S,
     peak_rate_per_s,
     rate_per_s,
     scaled,
@@ -37,6 +39,7 @@ from sim.study.sizing_verdict import ATTAINMENT, Rule, judge_passes
 from sim.study.technique_effects import avoided_errors
 from sim.study.technique_ratios import LATENCY, by_family, ratios
 from sim.study.technique_setup import JUDGE, Trial, read_trials, under
+from sim.workload.demand import read_traces
 from sim.workload.expected import Expected, expected
 from sim.workload.programs import program_of
 
@@ -46,7 +49,6 @@ PASSES = 60_000
 """Of a run, so that heavy techniques take no longer to study."""
 FEWEST_REQUESTS, MOST_REQUESTS = 1_000, 12_000
 CELL_REPLICAS = 48
-HOUR_S = 3600.0
 CROWD = 1.5
 """Passes in flight, over the places of all batches, that keep a fleet saturated."""
 FILLING, STEADY = 3.0, 6.0
@@ -65,7 +67,9 @@ def compare_techniques(
     begun_s = time.perf_counter()
     rate = rate_per_s(scenario)
     if rate is None:
-        process = next(a for w in scenario.workloads if (a := w.arrivals.process) not in ("poisson", "users"))
+        process = next(
+            w.arrivals.process for w in scenario.workloads if peak_rate_per_s(w, scenario.duration_s) is None
+        )
         raise UserError(
             Fault("--techniques", f'needs demand with a rate; "{process}" has none', "use poisson or users")
         )
@@ -104,7 +108,7 @@ def _row(scenario: Scenario, trial: Trial, cache: bool, light: float, attainment
     means = _means(made)
     requests = round(min(MOST_REQUESTS, max(FEWEST_REQUESTS, PASSES / means[0].passes)))
     lightly = run(shortened(scaled(made, light), requests), threads=1)
-    row: dict[str, Any] = {
+    return {
         "technique": trial.text,
         "family": trial.family,
         "parameters": trial.mitigation.parameters,
@@ -117,7 +121,6 @@ def _row(scenario: Scenario, trial: Trial, cache: bool, light: float, attainment
         **_resized(made, requests, attainment),
         "trial": trial,
     }
-    return row
 
 
 def _resized(made: Scenario, requests: int, attainment: float) -> dict[str, Any]:
@@ -220,9 +223,6 @@ def _clients(
 
 def _means(made: Scenario) -> list[Expected]:
     """Passes and tokens of a request of each workload, in the mean."""
-    from sim.metrics.moments import length_moments
-    from sim.workload.demand import read_traces
-
     found = []
     traces = read_traces(made)
     for w in made.workloads:
