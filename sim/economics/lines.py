@@ -51,11 +51,9 @@ def owned_part(usage: Usage, prices: Prices) -> Usage:
 
 def _spread(lines: Lines, owned: Usage, usage: Usage) -> dict[str, tuple[float, ...]]:
     """Lines of the bought pools as lines of all: nothing for the others."""
-    if len(owned.pools) == len(usage.pools):
-        return dict(lines)
-    names = [p.name for p in owned.pools]
+    places = {pool.name: i for i, pool in enumerate(owned.pools)}
     return {
-        line: tuple(usd[names.index(p.name)] if p.name in names else 0.0 for p in usage.pools)
+        line: tuple(usd[places[p.name]] if p.name in places else 0.0 for p in usage.pools)
         for line, usd in lines.items()
     }
 

@@ -218,16 +218,17 @@ def _rent_of_basis(key: str, pool: Pool | Training, cost: Cost) -> Price:
 def reserved(name: str, on_demand: Price, term: str) -> Price:
     """Rent at a commitment ("one_year", "three_year"): the rent on demand times what vendors that list both ask, the
     median over the latest date on which one does so for accelerator `name`; where none does, over all accelerators."""
-    pairs = _commitments(name, term)
-    of = name if pairs else "all accelerators"
-    pairs = pairs or [pair for other in accelerators() for pair in _commitments(other, term)]
-    latest = max(date for date, _, _ in pairs) if pairs else ""
-    chosen = [(ratio, vendor) for date, vendor, ratio in pairs if date == latest or of != name]
-    ratio = median(r for r, _ in chosen)
-    vendors = ", ".join(dict.fromkeys(v for _, v in chosen))
+    of, pairs = name, _commitments(name, term)
+    date = max((date for date, _, _ in pairs), default="")
+    chosen = [pair for pair in pairs if pair[0] == date]
+    if not chosen:
+        of, chosen = "all accelerators", [p for other in accelerators() for p in _commitments(other, term)]
+        date = max(date for date, _, _ in chosen)
+    ratio = median(r for _, _, r in chosen)
+    vendors = ", ".join(dict.fromkeys(vendor for _, vendor, _ in chosen))
     return Price(
         on_demand.usd * ratio,
-        f"{on_demand.source}; times {ratio:.3g}, {term.replace('_', ' ')} over on demand of {of}, {vendors}, {latest}",
+        f"{on_demand.source}; times {ratio:.3g}, {term.replace('_', ' ')} over on demand of {of}, {vendors}, {date}",
     )
 
 
