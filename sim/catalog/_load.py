@@ -9,7 +9,7 @@ its own, or the entry's, takes what it leaves out from the entry; one from anoth
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from importlib import resources
@@ -108,6 +108,25 @@ def _unwrap(
         found[f".{key}"] = own[""]
     found[""] = next(iter(found.values()), default)
     return values, found
+
+
+def spread(
+    doc: Document,
+    where: str,
+    key: str,
+    names: Sequence[str],
+    values: dict[str, Any],
+    found: dict[str, Provenance],
+) -> None:
+    """In `values` and `found`, put one field for each of `names` in the place of the list `key`.
+
+    Raises CatalogError where the list has another length.
+    """
+    given, origin = values.pop(key), found.pop(key)
+    if len(given) != len(names):
+        raise doc.fault(f"{where}.{key}", f"needs {len(names)} numbers: {', '.join(names)}")
+    values.update(zip(names, given, strict=True))
+    found.update(dict.fromkeys(names, origin))
 
 
 def build(

@@ -9,7 +9,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal
 
-from sim.catalog._load import Document, build, name_index, plain_name, read, unknown, unpack
+from sim.catalog._load import Document, build, name_index, plain_name, read, spread, unknown, unpack
 from sim.catalog.models import models
 from sim.catalog.types import Provenance
 
@@ -124,11 +124,7 @@ def _index() -> Mapping[str, str]:
 def _entry(doc: Document, name: str, entry: Mapping[str, Any]) -> DiffusionModel:
     where = f"model.{name}"
     values, found = unpack(doc, where, entry)
-    block, origin = values.pop("block"), found.pop("block")
-    if len(block) != len(_BLOCK):
-        raise doc.fault(f"{where}.block", f"needs {len(_BLOCK)} numbers: {', '.join(_BLOCK)}")
-    values.update(zip(_BLOCK, block, strict=True))
-    found.update(dict.fromkeys(_BLOCK, origin))
+    spread(doc, where, "block", _BLOCK, values, found)
     for key in ("size", "compression", "patch", "aliases"):
         if key in values:
             values[key] = tuple(values[key])

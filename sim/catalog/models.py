@@ -8,7 +8,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from sim.catalog._load import Document, build, name_index, plain_name, read, unknown, unpack
+from sim.catalog._load import Document, build, name_index, plain_name, read, spread, unknown, unpack
 from sim.catalog.types import LatentAttention, MixtureOfExperts, Model, RecurrentLayers
 from sim.errors import CatalogError, Fault
 
@@ -116,11 +116,7 @@ def _index() -> Mapping[str, str]:
 def _entry(doc: Document, name: str, entry: Mapping[str, Any]) -> Model:
     where = f"model.{name}"
     values, found = unpack(doc, where, entry)
-    shape, origin = values.pop("shape"), found.pop("shape")
-    if len(shape) != len(_SHAPE):
-        raise doc.fault(f"{where}.shape", f"needs {len(_SHAPE)} numbers: {', '.join(_SHAPE)}")
-    values.update(zip(_SHAPE, shape, strict=True))
-    found.update(dict.fromkeys(_SHAPE, origin))
+    spread(doc, where, "shape", _SHAPE, values, found)
     for short, full in _RENAMED.items():
         if short in values:
             values[full], found[full] = values.pop(short), found.pop(short)

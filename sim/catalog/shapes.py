@@ -15,6 +15,13 @@ from sim.catalog.types import Model
 FfnKind = Literal["dense", "moe", "moe_active"]
 
 
+def divides_heads(ways: int, model: Model) -> bool:
+    """Whether attention can be divided `ways` ways without cutting a head or sharing KV heads unevenly."""
+    if model.heads % ways:
+        return False
+    return model.latent is not None or model.kv_heads % ways == 0 or ways % model.kv_heads == 0
+
+
 def attention_layer_count(model: Model) -> int:
     """Blocks that hold a KV cache."""
     return model.attention_layers or model.layers

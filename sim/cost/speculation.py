@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sim.catalog.shapes import divides_heads
 from sim.catalog.types import Accelerator, Model
 from sim.cost.coefficients import Fitted
 from sim.cost.deployment import Deployment
@@ -70,9 +71,12 @@ def speculative_cost(
     """The step cost of a replica that drafts and verifies; arguments and errors as those of `step_cost`."""
     drafter, alongside = _drafter(model, deployment, draft)
     fitted = fitted or fitted_for(accelerator, deployment)
-    shared = {"max_batch": max_batch, "typical_context": typical_context, "clock": clock}
-    longest = max(max_step_tokens, max_batch * draft.width)
-    shared_tokens = {**shared, "max_step_tokens": longest}
+    shared = {
+        "max_batch": max_batch,
+        "max_step_tokens": max(max_step_tokens, max_batch * draft.width),
+        "typical_context": typical_context,
+        "clock": clock,
+    }
     verified = step_cost(
         model,
         accelerator,
@@ -80,9 +84,9 @@ def speculative_cost(
         fitted=fitted,
         width=draft.width,
         beside=_beside(drafter, alongside, draft, typical_context),
-        **shared_tokens,
+        **shared,
     )
-    pass_ = step_cost(drafter, accelerator, alongside, fitted=_without_host(fitted), **shared_tokens)
+    pass_ = step_cost(drafter, accelerator, alongside, fitted=_without_host(fitted), **shared)
     return _together(verified, pass_, draft)
 
 
@@ -91,15 +95,9 @@ def _drafter(model: Model, deployment: Deployment, draft: Draft) -> tuple[Model,
     if draft.model is None:
         return one_layer(model), deployment
     ways = deployment.tensor_parallel
-    while ways > 1 and not _divides(ways, draft.model):
+    while not divides_heads(ways, draft.model):
         ways -= 1
     return draft.model, replace(deployment, tensor_parallel=ways, expert_parallel=1)
-
-
-def _divides(ways: int, model: Model) -> bool:
-    return model.heads % ways == 0 and (
-        model.latent is not None or model.kv_heads % ways * (ways % model.kv_heads) == 0
-    )
 
 
 def one_layer(model: Model) -> Model:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from sim.cost.types import StepCost
@@ -24,13 +23,15 @@ from sim.engine.fleet.spec import (
 )
 from sim.engine.kernel.clock import TICKS_PER_S
 from sim.metrics.moments import Moments, mixture
+from sim.metrics.passes import expected_calls
 from sim.metrics.sustained import held_at_target, sustained_at, tightest_tpot_s
 from sim.scenario import fleet as given
-from sim.scenario.fleet_check import unit_accelerators
+from sim.scenario.fleetcheck import unit_accelerators
 from sim.scenario.pool import Pool
+from sim.scenario.rate import Modulated, hour_of_week
 from sim.scenario.schema import Scenario
-from sim.workload.expected import expected
 from sim.workload.program import Program
+from sim.workload.rate import mean_rate_per_s
 
 GB = 1e9
 
@@ -106,7 +107,7 @@ def _reclaimed(pool: Pool) -> list[Units]:
     if spot is None:
         return []
     node, notice_tick = unit_accelerators(pool, "node"), _ticks(spot.notice_s)
-    each_s = 3600.0 / spot.reclaims_per_hour
+    each_s = given.HOUR_S / spot.reclaims_per_hour
     return [Units(RECLAIM, node, each_s, spot.returns_s, None, notice_tick, fresh=True)]
 
 
@@ -138,7 +139,8 @@ def _policy(
     lead_s = fresh_s + scaler.period_s
     if scaler.policy == "scheduled":
         hours = [-(-n // scenario.cells) for n in scaler.schedule or ()]
-        return partial(scheduled_policy, hours, _start_hour(scenario, scaler), _ticks(lead_s))
+        begun = hour_of_week(scenario.site.start) if scaler.start_hour is None else scaler.start_hour
+        return partial(scheduled_policy, hours, begun, _ticks(lead_s))
     most = meant.most_per_s(i)
     if scaler.policy == "forecast":
         each = scaler.calls_per_s or scaler.load * (most or 0.0)
@@ -149,13 +151,6 @@ def _policy(
     if scaler.policy == "queue":
         return partial(queue_policy, scaler.waiting, held)
     return partial(utilization_policy, held)
-
-
-def _start_hour(scenario: Scenario, scaler: given.Scaler) -> float:
-    if scaler.start_hour is not None:
-        return scaler.start_hour
-    start = datetime.fromisoformat(scenario.site.start)
-    return 24.0 * start.weekday() + start.hour + start.minute / 60
 
 
 @dataclass(frozen=True)
@@ -198,22 +193,12 @@ class _Meant:
         return able[i] / sum(able.values())
 
     def _calls(self, model: str) -> Moments:
-        """Moments of the calls for `model`, workloads weighted by their mean rate where they have one."""
+        """Moments of the calls for `model`, workloads weighted by their mean rate; by 1 where they have none."""
         parts, weights = [], []
         for workload, program, own in zip(self.scenario.workloads, self.programs, self.lengths, strict=True):
-            rate = _mean_rate_per_s(workload.arrivals)
-            for stage in expected(program, own.input, own.output).stages:
-                if stage.model == model and stage.passes > 0:
-                    read, emitted = stage.input_tokens / stage.passes, stage.output_tokens / stage.passes
-                    each = Moments(read, emitted, emitted**2, read * emitted)
-                    parts.append(own if program.is_plain else each)
-                    weights.append(rate * stage.passes)
+            arrivals = workload.arrivals
+            rate = mean_rate_per_s(arrivals) if isinstance(arrivals, Modulated) else 1.0
+            for calls, each in expected_calls(program, own, model):
+                parts.append(each)
+                weights.append(rate * calls)
         return mixture(parts, weights)
-
-
-def _mean_rate_per_s(arrivals: object) -> float:
-    """Mean rate of a process that has one, else 1: its weight among workloads of one model."""
-    users = getattr(arrivals, "users", None)
-    if users is not None:
-        return users * getattr(arrivals, "requests_per_user_per_day", 1.0) / 86_400
-    return float(getattr(arrivals, "rate_per_s", 1.0))

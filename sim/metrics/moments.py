@@ -36,6 +36,11 @@ class Moments:
     input_output: float
     cached: float = 0.0
 
+    @classmethod
+    def alike(cls, input: float, output: float, cached: float = 0.0) -> Moments:
+        """Of calls that all have the same lengths [tokens]."""
+        return cls(input, output, output**2, input * output, cached)
+
     @property
     def computed(self) -> float:
         """Prompt tokens to compute."""

@@ -73,9 +73,25 @@ def _observed_lengths(counters: np.ndarray, means: Expected, s: int) -> Moments:
     if count == 0:
         passes = max(means.stages[s].passes, 1e-12)
         read, emitted = means.stages[s].input_tokens / passes, means.stages[s].output_tokens / passes
-        return Moments(read, emitted, emitted**2, read * emitted)
+        return Moments.alike(read, emitted)
     read, emitted, cached = (counters[c] / count for c in (S.STAGE_INPUT, S.STAGE_OUTPUT, S.STAGE_CACHED))
-    return Moments(float(read), float(emitted), float(emitted**2), float(read * emitted), float(cached))
+    return Moments.alike(float(read), float(emitted), float(cached))
+
+
+def expected_calls(program: Program, lengths: Moments, model: str) -> list[tuple[float, Moments]]:
+    """Calls that a request of `program` is expected to make of each stage that asks for `model`, and their moments: of
+    a plain program `lengths`, else as if all of a stage were as long as in the mean."""
+    stages = expected(program, lengths.input, lengths.output).stages
+    return [
+        (
+            s.passes,
+            lengths
+            if program.is_plain
+            else Moments.alike(s.input_tokens / s.passes, s.output_tokens / s.passes),
+        )
+        for s in stages
+        if s.model == model and s.passes > 0
+    ]
 
 
 def stage_sections(program: Program, metrics: RunMetrics, first: int) -> list[dict[str, Any]]:

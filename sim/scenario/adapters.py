@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from sim.errors import Fault
 from sim.scenario.fields import Count, NotNegative, Positive, Seconds, Table
+from sim.scenario.job import makes_jobs
+
+if TYPE_CHECKING:
+    from sim.scenario.pool import Pool
 
 
 class Adapters(Table):
@@ -54,3 +60,17 @@ class Adapters(Table):
     def places(self) -> int:
         """Places for adapters on a replica: no more than there are adapters."""
         return min(self.resident, self.count)
+
+
+def adapter_faults(pools: Sequence[Pool]) -> Iterator[Fault]:
+    """Pools of one model whose adapters differ: a request must find its own on any of them."""
+    first: dict[str, int] = {}
+    for i, pool in enumerate(pools):
+        if pool.adapters is not None and makes_jobs(pool.model):
+            text = f"{pool.model} makes images or videos: what adapters cost there is not known"
+            yield Fault(f"pool[{i}].adapters", text, "leave it out")
+        j = first.setdefault(pool.model, i)
+        both = [(a.count, a.zipf) if a else None for a in (pools[j].adapters, pool.adapters)]
+        if both[0] != both[1]:
+            text = f"must have the same count and zipf as pool[{j}].adapters: both serve {pool.model}"
+            yield Fault(f"pool[{i}].adapters", text, "or no adapters in either")

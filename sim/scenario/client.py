@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from sim.scenario.fields import Count, NotNegative, Positive, Refusal, Seconds, Table
 
@@ -31,12 +31,20 @@ class Limit(Table):
     )
     burst: Count = Field(
         default=1,
-        description="Requests that it may send at once after a pause, at this rate.",
+        description="Requests that it may send at once after a pause, where rate_per_s is given [1].",
         examples=[100],
     )
     in_flight: Count | None = Field(
         default=None, description="Its requests that may wait or run at once.", examples=[500]
     )
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Limit:
+        if self.rate_per_s is None and self.burst > 1:
+            raise Refusal("gives burst without a rate that it is a burst of", "give rate_per_s too")
+        if self.rate_per_s is None and self.in_flight is None:
+            raise Refusal("limits nothing", "give rate_per_s, in_flight or both")
+        return self
 
 
 class Spill(Table):

@@ -1,4 +1,5 @@
-"""Faults between what clients do and the rest of a scenario: priorities, programs of passes, regions."""
+"""Faults between what clients do and the rest of a scenario: priorities, programs of passes,
+sessions, regions."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from sim.errors import Fault, did_you_mean
+from sim.scenario.mitigation import NONE
+from sim.scenario.workload import FROM_TRACE, Workload
 
 if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
@@ -32,6 +35,21 @@ def client_faults(scenario: Scenario) -> Iterable[Fault]:
                     "is for requests of one call, and these take several passes",
                     "leave it out, or use neither mitigation nor session",
                 )
+        if workload.session is not None:
+            yield from _session_faults(f"{path}.session", workload)
+
+
+def _session_faults(path: str, workload: Workload) -> Iterable[Fault]:
+    """Sessions whose turns would not be single passes, or would find no lengths of their own."""
+    technique = workload.mitigation.technique
+    if technique != NONE:
+        text = f'the turns of a session are single passes, but mitigation is "{technique}"'
+        yield Fault(path, text, "leave out session or mitigation")
+    if workload.job is not None:
+        yield Fault(path, "images and videos are made one by one", "leave it out")
+    if workload.lengths == FROM_TRACE:
+        text = "every turn draws an answer's length, but the lengths are those recorded with the arrivals"
+        yield Fault(path, text, 'for lengths drawn from the file: lengths = { kind = "trace", path = "..." }')
 
 
 def region_faults(scenario: Scenario) -> Iterable[Fault]:
@@ -54,6 +72,7 @@ def region_faults(scenario: Scenario) -> Iterable[Fault]:
         ends = frozenset((workload.region, pool.region))
         asked = {workload.model, *workload.mitigation.models.values()}
         if pool.model in asked and len(ends) == 2 and ends not in joined:
+            joined.add(ends)  # told once
             yield Fault(
                 f"workload[{i}].region",
                 f'no [[link]] joins "{workload.region}" and pool[{j}]\'s "{pool.region}"',

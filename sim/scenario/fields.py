@@ -66,6 +66,14 @@ def is_number(value: object) -> bool:
     return -sys.float_info.max <= value <= sys.float_info.max
 
 
+def name_or_kind(value: object) -> str:
+    """Tag of a value that is a name or a table of several kinds: "name" for text, else its `kind`."""
+    if isinstance(value, str):
+        return "name"
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return kind if isinstance(kind, str) else "no kind"
+
+
 Seconds = Annotated[
     float,
     BeforeValidator(read_duration),

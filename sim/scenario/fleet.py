@@ -18,10 +18,10 @@ from sim.scenario.fields import (
     Table,
     Whole,
 )
+from sim.scenario.rate import HOURS
 from sim.scenario.show import show
 
 HOUR_S = 3600.0
-HOURS = (24, 168)
 SERVERS_PER_RACK = 4
 """Servers of eight air-cooled accelerators in a rack of about 40 kW (estimate)."""
 

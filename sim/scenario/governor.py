@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from sim.errors import Fault, did_you_mean
 from sim.scenario.fields import Positive, Refusal, Seconds, Table, is_number
 from sim.scenario.show import show
+
+if TYPE_CHECKING:
+    from sim.scenario.schema import Scenario
 
 
 def _shares(value: object) -> tuple[float, ...]:
@@ -58,3 +63,19 @@ class Governor(Table):
         if value >= brake:
             raise Refusal(f"must be below brake, {brake:g}; given {value:g}")
         return value
+
+
+def governor_faults(scenario: Scenario) -> Iterator[Fault]:
+    """A governor without a limit to keep, and workloads that it cannot hold or shed."""
+    governor = scenario.governor
+    if governor is None:
+        return
+    if scenario.site.power_limit_w is None:
+        yield Fault("governor", "needs a limit to keep", 'give site.power_limit, such as "5 MW"')
+    processes = {w.name: w.arrivals.process for w in scenario.workloads}
+    for key, name in (*(("hold", n) for n in governor.hold), *(("shed", n) for n in governor.shed)):
+        if name not in processes:
+            hint = did_you_mean(name, processes) or f"the workloads are {', '.join(processes)}"
+            yield Fault(f"governor.{key}", f'"{name}" is not a workload', hint)
+        elif key == "hold" and processes[name] == "closed":
+            yield Fault(f"governor.{key}", f'"{name}" is a closed loop, whose clients wait anyway', "shed it")

@@ -66,7 +66,7 @@ def job_lengths(value: object, job: Job | None, model: str | None) -> object:
     """What stands in `lengths` for jobs: the engine reads one token, and emits one per denoising step."""
     steps = job.steps if job else 1
     counted = {"kind": "fixed", "input": 1, "output": steps}
-    given = value if isinstance(value, dict) or value is None else getattr(value, "model_dump", dict)()
+    given = value.model_dump() if isinstance(value, Table) else value
     if given not in (None, counted):
         raise Refusal(f"{model} makes images or videos, which have no tokens", "give `job` instead")
     return counted
@@ -109,6 +109,9 @@ def _workload_faults(i: int, workload: Workload) -> Iterator[Fault]:
         yield Fault(f"workload[{i}].slo.tpot", "an image or video has no output tokens", "use e2e")
     if workload.mitigation.technique != "none":
         yield Fault(f"workload[{i}].mitigation", f"{workload.model} makes images or videos", "leave it out")
+    if workload.spill is not None:
+        text = "its prices are of tokens, and an image or video has none"
+        yield Fault(f"workload[{i}].spill", text, "leave it out")
     if diffusion_model(workload.model).kind == "image" and workload.job and workload.job.frames > 1:
         yield Fault(f"workload[{i}].job.frames", f"{workload.model} makes images", "use frames = 1")
 
@@ -127,6 +130,10 @@ def _pool_faults(i: int, pool: Pool) -> Iterator[Fault]:
         yield Fault(f"pool[{i}].scheduler.kind", text, 'use "static", or leave it out')
     if pool.prefix_cache.enabled:
         yield Fault(f"pool[{i}].prefix_cache", "images and videos have no KV cache", "leave it out")
+    if pool.role is not None:
+        yield Fault(
+            f"pool[{i}].role", f"{pool.model} makes images or videos, without prefill", "leave it out"
+        )
     for key, only in _ALONE.items():
         if getattr(pool, key) != only:
             yield Fault(

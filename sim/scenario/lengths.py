@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from sim.scenario.fields import NotNegative, Positive, Refusal, Table, Whole, is_number
+from sim.scenario.fields import NotNegative, Positive, Refusal, Table, Whole, is_number, name_or_kind
 from sim.scenario.names import length_table_name
 from sim.scenario.show import show
 from sim.scenario.trace_file import FORMAT_HELP, TraceFormat, TracePath
@@ -180,21 +180,13 @@ class TraceLengths(Table):
     format: TraceFormat = Field(default="auto", description=FORMAT_HELP)
 
 
-def lengths_form(value: object) -> str:
-    """Tag of a value of `lengths`: "name" for text, else its `kind`."""
-    if isinstance(value, str):
-        return "name"
-    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if isinstance(kind, str) else "no kind"
-
-
 PartLengths = Annotated[
     Annotated[str, AfterValidator(length_table_name), Tag("name")]
     | Annotated[FixedLengths, Tag("fixed")]
     | Annotated[UniformLengths, Tag("uniform")]
     | Annotated[LognormalLengths, Tag("lognormal")]
     | Annotated[QuantileLengths, Tag("quantiles")],
-    Discriminator(lengths_form),
+    Discriminator(name_or_kind),
 ]
 
 

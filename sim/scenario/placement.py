@@ -90,7 +90,9 @@ def check_tensor_parallel(size: int, accelerator: str | None, model: str | None)
 
 
 def _check_heads(size: int, model: Model) -> None:
-    allowed = [n for n in range(1, model.heads + 1) if not _cuts_heads(n, model)]
+    from sim.catalog.shapes import divides_heads
+
+    allowed = [n for n in range(1, model.heads + 1) if divides_heads(n, model)]
     if size not in allowed:
         shape = f"{model.heads} attention heads" + (
             "" if model.latent or model.kv_heads == model.heads else f" on {model.kv_heads} KV heads"
@@ -98,13 +100,6 @@ def _check_heads(size: int, model: Model) -> None:
         raise Refusal(
             f"{size} does not divide the {shape} of {model.name}", f"allowed: {', '.join(map(str, allowed))}"
         )
-
-
-def _cuts_heads(size: int, model: Model) -> bool:
-    """Whether `size` ways would cut a head, or share KV heads unevenly."""
-    if model.heads % size:
-        return True
-    return not model.latent and model.kv_heads % size != 0 and size % model.kv_heads != 0
 
 
 def check_pipeline_parallel(stages: int, model: str | None) -> None:
@@ -130,9 +125,13 @@ def check_expert_parallel(groups: int, accelerators: int, model: str | None) -> 
 
 
 def check_draft(draft: str | None, model: str | None) -> None:
-    """Raises Refusal where a draft model speaks other tokens than the model that verifies them."""
+    """Raises Refusal where a draft model makes no text, or speaks other tokens than the model that verifies them."""
     if draft is None or model is None:
         return
+    if makes_jobs(draft):
+        raise Refusal(
+            f"the draft {draft} makes images or videos, not text", f"name a small model of {model}'s family"
+        )
     given, wanted = _model(draft).vocab, _model(model).vocab
     if given != wanted:
         raise Refusal(

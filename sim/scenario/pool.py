@@ -10,7 +10,7 @@ from sim.scenario import placement
 from sim.scenario.adapters import Adapters
 from sim.scenario.fields import UNSET, Count, Fraction, Name, Number, Refusal, Table, Usd, Watts, Whole
 from sim.scenario.fleet import SERVERS_PER_RACK, Failures, Maintenance, Scaler, Spot, StartUp
-from sim.scenario.job import job_scheduler
+from sim.scenario.job import job_scheduler, makes_jobs
 from sim.scenario.names import DEFAULT_STACK, AcceleratorName, ModelName, StackName
 from sim.scenario.roles import Role, Transfer
 from sim.scenario.show import show
@@ -298,6 +298,8 @@ class Pool(Table):
         if value is None:
             return None
         scheduler, data = info.data.get("scheduler"), info.data
+        if makes_jobs(data.get("model")):
+            raise Refusal(f"{data['model']} makes images or videos; only text is drafted", "leave it out")
         if data.get("role") == "prefill":
             raise Refusal("drafts are for decoding", 'set it in the pool with role = "decode"')
         if data.get("cost_model") == "silicon":

@@ -53,16 +53,16 @@ SHAPE_HELP = (
     "Relative rate by hour: a shape of the catalog, or a list of 24 (day) or 168 (week, from Monday 0 h) numbers, of "
     "which only the proportions count."
 )
-Yearly = Annotated[Number, Field(gt=-1)]
+ShareOfGrowth = Annotated[Number, Field(gt=-1)]
 
 
 class Growth(Table):
     """Compound growth of the rate over the run: by a share of itself each month, or each year of 365.25 days."""
 
-    per_month: Yearly | None = Field(
+    per_month: ShareOfGrowth | None = Field(
         default=None, description="Growth in a month (a twelfth of a year) [1].", examples=[0.05]
     )
-    per_year: Yearly | None = Field(default=None, description="Growth in a year [1].", examples=[0.8])
+    per_year: ShareOfGrowth | None = Field(default=None, description="Growth in a year [1].", examples=[0.8])
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Growth:
@@ -169,12 +169,14 @@ def begun_at(arrivals: _Any, start: str) -> _Any:
     """
     if not isinstance(arrivals, Modulated) or arrivals.start_hour is not None or arrivals.shape is None:
         return arrivals
-    hour = 0.0
-    if arrivals.shape != FLAT:
-        moment = datetime.fromisoformat(start)
-        day_h = moment.hour + moment.minute / 60 + moment.second / 3600
-        hour = (24.0 * moment.weekday() + day_h) % hours_of(arrivals.shape)
+    hour = 0.0 if arrivals.shape == FLAT else hour_of_week(start) % hours_of(arrivals.shape)
     return arrivals.model_copy(update={"start_hour": hour})
+
+
+def hour_of_week(start: str) -> float:
+    """Hours since Monday 0 h of `start` (ISO, local)."""
+    moment = datetime.fromisoformat(start)
+    return 24.0 * moment.weekday() + moment.hour + moment.minute / 60 + moment.second / 3600
 
 
 def hours_of(shape: str | tuple[float, ...]) -> int:

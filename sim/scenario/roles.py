@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from sim.errors import Fault
 from sim.scenario.fields import Fraction, Positive, Seconds, Table
+from sim.scenario.job import makes_jobs
 
 if TYPE_CHECKING:
     from sim.scenario.fleet import Event
@@ -21,6 +22,7 @@ Role = Annotated[
 """None: both, what a pool does by itself."""
 PAIRED = ("prefill", "decode")
 FIXED = "pools that prefill and decode apart do not change over a run"
+OVERFLOW = "requests overflow to other pools only where these prefill and decode"
 
 
 class Transfer(Table):
@@ -52,19 +54,20 @@ class Transfer(Table):
 
 
 def role_faults(pools: Sequence[Pool], events: Sequence[Event]) -> list[Fault]:
-    """What pools of one model contradict each other in, and what a role does not allow."""
+    """What pools of one model contradict each other in, and what a role does not allow; nothing of images and videos,
+    whose pools have none (`sim.scenario.job`)."""
     apart = {p.name for p in pools if p.role is not None}
     hit = [(f"event[{i}].pool", e.pool) for i, e in enumerate(events) if e.pool in apart]
     return [
         *_unpaired(pools),
         *_unlike(pools),
         *(Fault(path, f'"{name}" does a part of each request: {FIXED}') for path, name in hit),
-        *(f for i, p in enumerate(pools) for f in _own(f"pool[{i}]", p)),
+        *(f for i, p in enumerate(pools) if not makes_jobs(p.model) for f in _own(f"pool[{i}]", p)),
     ]
 
 
 def _unpaired(pools: Sequence[Pool]) -> Iterable[Fault]:
-    for model in dict.fromkeys(p.model for p in pools):
+    for model in dict.fromkeys(p.model for p in pools if not makes_jobs(p.model)):
         numbers = [i for i, p in enumerate(pools) if p.model == model]
         roles = {pools[i].role for i in numbers}
         apart = roles - {None}
@@ -87,19 +90,11 @@ def _unlike(pools: Sequence[Pool]) -> Iterable[Fault]:
     for i, pool in enumerate(pools):
         if pool.role != "decode":
             continue
-        for other in pools:
-            if (
-                other.role == "prefill"
-                and other.model == pool.model
-                and other.kv_precision != pool.kv_precision
-            ):
-                text = (
-                    f'{pool.kv_precision} cannot take over the {other.kv_precision} cache of "{other.name}"'
-                )
-                yield Fault(
-                    f"pool[{i}].kv_precision", text, f'use kv_precision = "{other.kv_precision}" in both'
-                )
-                break
+        senders = (p for p in pools if p.role == "prefill" and p.model == pool.model)
+        other = next((p for p in senders if p.kv_precision != pool.kv_precision), None)
+        if other is not None:
+            text = f'{pool.kv_precision} cannot take over the {other.kv_precision} cache of "{other.name}"'
+            yield Fault(f"pool[{i}].kv_precision", text, f'use kv_precision = "{other.kv_precision}" in both')
 
 
 def _own(path: str, pool: Pool) -> Iterable[Fault]:
@@ -111,16 +106,13 @@ def _own(path: str, pool: Pool) -> Iterable[Fault]:
     if pool.scheduler.kind == "static":
         text = f'static batches are served whole; the role is "{pool.role}"'
         yield Fault(f"{path}.scheduler.kind", text, 'use "chunked-prefill" or "prefill-first"')
-    placed = [n for n in ("region", "overflow_above") if getattr(pool, n) is not None] + ["tier"] * (
-        pool.tier > 0
-    )
-    for name in placed:
-        text = "requests overflow to other pools only where these prefill and decode"
-        yield Fault(f"{path}.{name}", text, "leave it out, or give no pool a role")
-    changing = [n for n in ("scaler", "failures", "maintenance", "spot") if getattr(pool, n) is not None]
-    for name in changing:
-        text = FIXED
-        yield Fault(f"{path}.{name}", text, "leave it out, or give no pool a role")
+    not_for_a_part = {
+        **dict.fromkeys(("region", "overflow_above", "tier"), OVERFLOW),
+        **dict.fromkeys(("scaler", "failures", "maintenance", "spot"), FIXED),
+    }
+    for name, text in not_for_a_part.items():
+        if getattr(pool, name):
+            yield Fault(f"{path}.{name}", text, "leave it out, or give no pool a role")
     if pool.adapters is not None:
         yield Fault(
             f"{path}.adapters", "adapters are served by pools that prefill and decode", "leave it out"

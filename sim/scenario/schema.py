@@ -10,16 +10,17 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
-from sim.errors import Fault, ScenarioError, did_you_mean
+from sim.errors import ScenarioError
+from sim.scenario.adapters import adapter_faults
 from sim.scenario.client import Link
 from sim.scenario.clientcheck import client_faults, region_faults
 from sim.scenario.crosscheck import Outline, cross_faults
 from sim.scenario.fields import Count, Name, Positive, Refusal, Seconds, Table, Whole, read_duration
 from sim.scenario.fleet import Event
-from sim.scenario.fleet_check import fleet_faults
-from sim.scenario.governor import Governor
-from sim.scenario.job import job_faults, makes_jobs
-from sim.scenario.mitigation import NONE, completed
+from sim.scenario.fleetcheck import fleet_faults
+from sim.scenario.governor import Governor, governor_faults
+from sim.scenario.job import job_faults
+from sim.scenario.mitigation import completed
 from sim.scenario.money import Cost
 from sim.scenario.pool import Pool
 from sim.scenario.rate import begun_at
@@ -28,7 +29,7 @@ from sim.scenario.roles import role_faults
 from sim.scenario.site import Site
 from sim.scenario.technique import Technique
 from sim.scenario.training import Training
-from sim.scenario.workload import FROM_TRACE, Workload
+from sim.scenario.workload import Workload
 
 AUTO = "auto"
 
@@ -209,69 +210,12 @@ class Scenario(Table):
 
     @model_validator(mode="after")
     def _tables_agree(self) -> Scenario:
-        faults = [*cross_faults(Outline.of_scenario(self)), *self._governor_faults()]
+        faults = [*cross_faults(Outline.of_scenario(self)), *governor_faults(self)]
         faults += role_faults(self.pools, self.events or ())
-        faults += [*self._session_faults(), *self._adapter_faults()]
+        faults += adapter_faults(self.pools)
         faults += job_faults(self.workloads, self.pools)
         faults += fleet_faults(self.pools, self.events or (), self.cells)
         faults += [*client_faults(self), *region_faults(self)]
         if faults:
             raise ScenarioError(faults)
         return self
-
-    def _session_faults(self) -> list[Fault]:
-        """Sessions whose turns would not be single passes, or would find no lengths of their own."""
-        faults = []
-        for i, workload in enumerate(self.workloads):
-            if workload.session is None:
-                continue
-            technique, path = workload.mitigation.technique, f"workload[{i}].session"
-            if technique != NONE:
-                text = f'the turns of a session are single passes, but mitigation is "{technique}"'
-                faults.append(Fault(path, text, "leave out session or mitigation"))
-            if workload.job is not None:
-                faults.append(Fault(path, "images and videos are made one by one", "leave it out"))
-            if workload.lengths == FROM_TRACE:
-                text = "every turn draws an answer's length, but the lengths are those recorded with the arrivals"
-                hint = 'for lengths drawn from the file: lengths = { kind = "trace", path = "..." }'
-                faults.append(Fault(path, text, hint))
-        return faults
-
-    def _adapter_faults(self) -> list[Fault]:
-        """Pools of one model whose adapters differ: a request must find its own on any of them."""
-        first: dict[str, int] = {}
-        faults = []
-        for i, pool in enumerate(self.pools):
-            if pool.adapters is not None and makes_jobs(pool.model):
-                text = f"{pool.model} makes images or videos: what adapters cost there is not known"
-                faults.append(Fault(f"pool[{i}].adapters", text, "leave it out"))
-            j = first.setdefault(pool.model, i)
-            both = [(a.count, a.zipf) if a else None for a in (self.pools[j].adapters, pool.adapters)]
-            if both[0] != both[1]:
-                text = f"must have the same count and zipf as pool[{j}].adapters: both serve {pool.model}"
-                faults.append(Fault(f"pool[{i}].adapters", text, "or no adapters in either"))
-        return faults
-
-    def _governor_faults(self) -> list[Fault]:
-        """What the governor's table and the others contradict each other in."""
-        if self.governor is None:
-            return []
-        faults = []
-        if self.site.power_limit_w is None:
-            faults.append(Fault("governor", "needs a limit to keep", 'give site.power_limit, such as "5 MW"'))
-        names = [w.name for w in self.workloads]
-        closed = {w.name for w in self.workloads if w.arrivals.process == "closed"}
-        for key, given in (("hold", self.governor.hold), ("shed", self.governor.shed)):
-            for name in given:
-                if name not in names:
-                    hint = did_you_mean(name, names) or f"the workloads are {', '.join(names)}"
-                    faults.append(Fault(f"governor.{key}", f'"{name}" is not a workload', hint))
-                elif key == "hold" and name in closed:
-                    faults.append(
-                        Fault(
-                            "governor.hold",
-                            f'"{name}" is a closed loop, whose clients wait anyway',
-                            "shed it",
-                        )
-                    )
-        return faults

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from sim.scenario.fields import Count, NotNegative, Number, Seconds, Table
+from sim.scenario.fields import Count, NotNegative, Number, Seconds, Table, name_or_kind
 from sim.scenario.lengths import MOST_TOKENS, MeanCv
 
 MOST_TURNS = 10_000
@@ -44,16 +44,11 @@ class LognormalTurns(Table):
     most: Most = 1000
 
 
-def _kind(value: object) -> str:
-    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if isinstance(kind, str) else "no kind"
-
-
 Turns = Annotated[
     Annotated[GeometricTurns, Tag("geometric")]
     | Annotated[FixedTurns, Tag("fixed")]
     | Annotated[LognormalTurns, Tag("lognormal")],
-    Discriminator(_kind),
+    Discriminator(name_or_kind),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
-from sim.scenario.fields import Name, NotNegative, Positive, Refusal, Table
+from sim.scenario.fields import Name, NotNegative, Positive, Refusal, Table, name_or_kind
 from sim.scenario.names import tariff_name
 from sim.scenario.show import show
 from sim.scenario.trace_file import TracePath
@@ -100,18 +100,10 @@ class HourlyTariff(Table):
     demand_usd_per_kw_month: Demand = 0.0
 
 
-def tariff_form(value: object) -> str:
-    """Tag of a value of `tariff`: "name" for text, else its `kind`."""
-    if isinstance(value, str):
-        return "name"
-    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if isinstance(kind, str) else "no kind"
-
-
 Tariff = Annotated[
     Annotated[str, Field(min_length=1), AfterValidator(tariff_name), Tag("name")]
     | Annotated[FlatTariff, Tag("flat")]
     | Annotated[TimeOfUseTariff, Tag("time-of-use")]
     | Annotated[HourlyTariff, Tag("hourly")],
-    Discriminator(tariff_form),
+    Discriminator(name_or_kind),
 ]

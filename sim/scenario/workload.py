@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from sim.scenario.arrivals import Arrivals, TraceArrivals
 from sim.scenario.client import Limit, Retry, Spill
-from sim.scenario.fields import UNSET, Count, Name, Refusal, Seconds, Table, Whole
+from sim.scenario.fields import UNSET, Count, Name, Refusal, Seconds, Table, Whole, name_or_kind
 from sim.scenario.job import Job, completed_job, job_lengths, makes_jobs
 from sim.scenario.lengths import (
     FixedLengths,
@@ -17,7 +17,6 @@ from sim.scenario.lengths import (
     QuantileLengths,
     TraceLengths,
     UniformLengths,
-    lengths_form,
 )
 from sim.scenario.mitigation import NONE as NO_TECHNIQUE
 from sim.scenario.mitigation import AnyMitigation, Mitigation
@@ -35,7 +34,7 @@ Lengths = Annotated[
     | Annotated[QuantileLengths, Tag("quantiles")]
     | Annotated[TraceLengths, Tag("trace")]
     | Annotated[MixLengths, Tag("mix")],
-    Discriminator(lengths_form),
+    Discriminator(name_or_kind),
 ]
 
 

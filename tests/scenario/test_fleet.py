@@ -6,7 +6,7 @@ import pytest
 
 from sim.errors import ScenarioError
 from sim.scenario import build, dump_toml, loads, resolved, scenario_sha256
-from sim.scenario.fleet_check import units
+from sim.scenario.fleetcheck import units
 from tests.scenario.texts import CHAT, LEAST
 
 FLEET = """

@@ -1,4 +1,5 @@
-"""What tables that change a fleet contradict each other in: counts beyond a pool, events on what is not there."""
+"""Faults between tables that change a fleet: counts beyond a pool, events on what is not there; and what a pool's
+accelerators fail with."""
 
 from __future__ import annotations
 
