@@ -18,6 +18,7 @@ from sim.catalog.types import Accelerator, Model
 from sim.cost.deployment import Deployment
 from sim.cost.types import MemoryBudget, StepCost
 from sim.errors import Fault, ScenarioError
+from sim.units import format_bytes
 
 ELEMENT_BYTES = 2.0
 """Adapters are served in 16 bits."""
@@ -118,7 +119,7 @@ def _beside(cost: StepCost, adapters: Adapters, each: float, d: Deployment) -> M
     if memory.kv_bytes_per_token > 0:
         tokens -= math.ceil(taken / memory.kv_bytes_per_token) * d.attention_data_parallel
     if tokens <= 0 or taken >= memory.kv_bytes:
-        text = f"{adapters.places} adapters of {each / 1e9:.3f} GB leave no room for the KV cache on an accelerator"
+        text = f"{adapters.places} adapters of {format_bytes(each)} leave no room for the KV cache on an accelerator"
         raise ScenarioError(Fault("adapters.resident", text, "let fewer be resident, or of a lower rank"))
     return replace(memory, kv_bytes=memory.kv_bytes - taken, kv_capacity_tokens=tokens)
 

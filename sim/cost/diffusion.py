@@ -40,6 +40,7 @@ from sim.cost.power import Energy
 from sim.cost.precision import arithmetic, number_format
 from sim.cost.types import MemoryBudget, StepCost
 from sim.errors import Fault, ScenarioError
+from sim.units import format_bytes
 
 PAIR = 0.5
 """Attention work of a prompt of one token [token^2], as the engine counts it."""
@@ -232,8 +233,8 @@ def _check_fits(
     if most >= max_batch:
         return
     text = (
-        f"{model.name} at {shape.width} x {shape.height} x {shape.frames} takes {job_bytes / 1e9:.1f} GB a job "
-        f"beside {memory.weights_bytes / 1e9:.1f} GB of weights on {chip.name}: a batch of {max_batch} does not fit"
+        f"{model.name} at {shape.width} x {shape.height} x {shape.frames} takes {format_bytes(job_bytes)} a job "
+        f"beside {format_bytes(memory.weights_bytes)} of weights on {chip.name}: a batch of {max_batch} does not fit"
     )
     hint = f"use max_batch = {most} or less" if most else "use a chip with more memory, or tensor_parallel"
     raise ScenarioError(Fault("scheduler.max_batch", text, hint))

@@ -73,7 +73,7 @@ def _integral(times_s: np.ndarray, values: np.ndarray, edges_s: np.ndarray) -> n
 
 def needed_replicas(
     cost: StepCost, scheduler: Scheduler, lengths: Moments, columns: np.ndarray, width_s: np.ndarray
-):
+) -> np.ndarray | None:
     """Replicas of a perfect scaler in each window, int64[N]; None for static batching, whose capacity is not known.
 
     columns: float64[N, columns] of the pool's windows. Tokens of both phases weigh what they take when each phase runs

@@ -41,8 +41,8 @@ def governor_of(scenario: Scenario, costs: Sequence[StepCost]) -> Governor | Non
 def _meter(scenario: Scenario, costs: Sequence[StepCost]) -> Callable[[np.ndarray, float], float]:
     """Site power [W] from the accelerators' draw by pool [W] and the time [s].
 
-    Servers as in `sim.metrics.power.it_series`; cooling that depends on the weather is reckoned for the warmest hour of
-    a normal year, so that a governor errs to the safe side.
+    Servers as in `sim.metrics.power.it_series`, but all taken to be on; cooling that depends on the weather is reckoned
+    for the warmest hour of a normal year: so a governor errs to the safe side.
     """
     site = scenario.site
     halls = [hall_of(pool, cost.idle_w, site) for pool, cost in zip(scenario.pools, costs, strict=True)]
@@ -51,10 +51,7 @@ def _meter(scenario: Scenario, costs: Sequence[StepCost]) -> Callable[[np.ndarra
     outdoor_c = extremes_c(site)[1]
 
     def meter(pool_w: np.ndarray, time_s: float) -> float:
-        it_w = 0.0
-        for hall, watts in zip(halls, pool_w, strict=True):
-            components_w = (1 + hall.server.fan_fraction) * watts + hall.servers * hall.server.host_power_w
-            it_w += components_w / hall.server.psu_efficiency + hall.around_w
+        it_w = sum(hall.it_w(watts) for hall, watts in zip(halls, pool_w, strict=True))
         for block in blocks:
             it_w += block.active_w if block.start_s <= time_s < block.end_s else block.idle_w
         return site_w(site, float(it_w), rated_w, outdoor_c)

@@ -53,20 +53,21 @@ class Hall:
     @property
     def idle_it_w(self) -> float:
         """IT draw with no call on any replica [W]."""
-        return self.servers * wall_power_w(self.server, self._idle_server_w) + self.around_w
+        return self.it_w(self.replicas * self.idle_w)
+
+    def it_w(self, accelerators_w: float) -> float:
+        """IT draw [W] with all servers on, whose accelerators draw `accelerators_w` together [W]."""
+        return self.servers * wall_power_w(self.server, accelerators_w / self.servers) + self.around_w
 
     @property
     def around_w(self) -> float:
         """What is drawn beside the servers in use [W]."""
         return self.spare_w + self.network_w + self.storage_w
 
-    def off_w(self, servers: float) -> float:
-        """Draw of as many of the servers that are off [W]."""
-        return servers * OFF * self.server.max_power_w
-
     @property
-    def _idle_server_w(self) -> float:
-        return self.replicas * self.idle_w / self.servers
+    def off_server_w(self) -> float:
+        """Draw of one of the servers that is off [W]."""
+        return OFF * self.server.max_power_w
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sim.catalog.diffusion import diffusion_model
+from sim.cost.diffusion import PAIR
 from sim.cost.diffusion_work import JobShape, job_work
 from sim.engine import state as S
 from sim.metrics.observed import Observed
@@ -17,8 +18,6 @@ from sim.scenario.job import makes_jobs
 
 WH_J = 3600.0
 MILLION = 1e6
-FIRST_PAIR = 0.5
-"""Attention work of a prompt of one token [token^2]."""
 
 
 def text_workloads(observed: Observed) -> list[int]:
@@ -61,7 +60,7 @@ def job_capacity(observed: Observed, pool: int) -> dict[str, Any]:
     table, cost = observed.scenario.pools[pool], observed.costs[pool]
     n = table.scheduler.max_batch
     steps = observed.lengths_of(table.model).output
-    batch_s = float(cost.sequence_s[0]) + cost.attention_s * FIRST_PAIR * n + steps * float(cost.token_s[n])
+    batch_s = float(cost.sequence_s[0]) + cost.attention_s * PAIR * n + steps * float(cost.token_s[n])
     return {"requests_per_s": n / batch_s * table.replicas, "batch": n, "binds": "max_batch"}
 
 

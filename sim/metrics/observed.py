@@ -79,9 +79,8 @@ class Observed:
 
     def needed_replicas(self, i: int) -> np.ndarray | None:
         """Replicas of pool `i` that a perfect scaler has in each window, int64[N]; None for static batching."""
-        pool, span = self.scenario.pools[i], self.span
-        lengths = self.lengths_of(pool.model)
-        return needed_replicas(self.costs[i], pool.scheduler, lengths, span.columns[i], span.width_s)
+        scheduler, span = self.scenario.pools[i].scheduler, self.span
+        return needed_replicas(self.costs[i], scheduler, self.asked_of(i), span.columns[i], span.width_s)
 
     @cached_property
     def pool_columns(self) -> np.ndarray:

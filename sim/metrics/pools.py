@@ -19,7 +19,7 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
     pool, cost, hall = observed.scenario.pools[i], observed.costs[i], observed.halls[i]
     columns, energy, span = observed.pool_columns[i], observed.energies[i], observed.span
     lengths = observed.asked_of(i)
-    busy_s = float(columns[S.BUSY_S])
+    busy_s, batch = float(columns[S.BUSY_S]), mean_batch(observed, i)
     return {
         "name": pool.name,
         "model": pool.model,
@@ -35,7 +35,7 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
         "spare_servers": hall.spare_servers,
         "scheduler": pool.scheduler.model_dump(mode="json"),
         "max_batch": pool.scheduler.max_batch,
-        "mean_batch": mean_batch(observed, i),
+        "mean_batch": batch,
         "utilization": busy_s / (pool.replicas * span.length_s),
         "kv": {
             "capacity_tokens": cost.memory.kv_capacity_tokens,
@@ -64,9 +64,7 @@ def pool_section(observed: Observed, i: int) -> dict[str, Any]:
             "it_j": float(energy.it_j.sum()),
         },
         "token_time_s": {
-            **token_time_s(
-                cost, pool.scheduler, lengths, float(columns[S.BATCH_S]) / busy_s if busy_s else None
-            ),
+            **token_time_s(cost, pool.scheduler, lengths, batch),
             **_OTHERS_WORK.get(pool.role or "", {}),
         },
         "step_cost": _step_cost(observed, i),
@@ -127,10 +125,10 @@ def _speculation(observed: Observed, i: int) -> dict[str, Any]:
 
 
 def mean_batch(observed: Observed, i: int) -> float | None:
-    """Sequences (or jobs) in a step of pool `i`, by time; None where nothing ran."""
-    columns = observed.pool_columns[i]
+    """Sequences that pool `i` decodes at once, over its busy time, or jobs over its steps; None where nothing ran."""
     if makes_jobs(observed.scenario.pools[i].model):
         return mean_job_batch(observed, i)
+    columns = observed.pool_columns[i]
     busy_s = float(columns[S.BUSY_S])
     return float(columns[S.BATCH_S]) / busy_s if busy_s else None
 

@@ -64,7 +64,7 @@ def it_series(span: Span, pool: int, hall: Hall, on: FleetSeries | None = None) 
     active_j, idle_j = columns[:, ENERGY_J], hall.idle_w * idle_s + hall.bare_idle_w * bare_s
     components_j = (1 + server.fan_fraction) * (active_j + idle_j)
     components_j = components_j + servers_s * server.host_power_w
-    off_j = hall.off_w(1.0) * (hall.servers * width_s - servers_s)
+    off_j = hall.off_server_w * (hall.servers * width_s - servers_s)
     return EnergySeries(
         accelerators_active=active_j,
         accelerators_idle=idle_j,

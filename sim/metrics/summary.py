@@ -81,7 +81,7 @@ def summarise(observed: Observed) -> dict[str, Any]:
         "pools": [pool_section(observed, i) for i in range(len(scenario.pools))],
         "overload": _overload(observed),
     }
-    return {**summary, "warnings": warnings_of(summary)}
+    return {**summary, "warnings": warnings_of(summary, governed=scenario.governor is not None)}
 
 
 def _passes(observed: Observed) -> int:
@@ -181,7 +181,7 @@ def _sessions(observed: Observed, w: int) -> dict[str, Any]:
     counters = observed.metrics.counters[w]
     row = _first_stage(observed, w)
     ended, failed, cut = (int(counters[c]) for c in (S.SESSIONS_ENDED, S.SESSIONS_FAILED, S.SESSIONS_CUT))
-    calls, found = (int(observed.metrics.stage_counters[row, c]) for c in (S.STAGE_INPUT, S.STAGE_CACHED))
+    read, found = (int(observed.metrics.stage_counters[row, c]) for c in (S.STAGE_INPUT, S.STAGE_CACHED))
     return {
         "sessions": {
             "started": ended + failed + cut,
@@ -190,7 +190,7 @@ def _sessions(observed: Observed, w: int) -> dict[str, Any]:
             "cut": cut,
             "turns_mean": int(counters[S.SESSION_TURNS]) / ended if ended else None,
             "length_s_mean": float(observed.metrics.stage_times[row, S.SESSION_S]) / ended if ended else None,
-            "input_found": found / calls if calls else None,
+            "input_found": found / read if read else None,
         }
     }
 

@@ -13,12 +13,15 @@ STILL_WAITING_SHARE = 0.03
 """Of all requests in queues as the last arrived, without a steady growth: a burst or peak cut the run off."""
 
 
-def warnings_of(summary: Mapping[str, Any]) -> list[str]:
-    """Sentences, the gravest first: overload, rejections, runs too short, preemption, unmeasured step costs."""
+def warnings_of(summary: Mapping[str, Any], *, governed: bool = False) -> list[str]:
+    """Sentences, the gravest first: overload, rejections, runs too short, preemption, unmeasured step costs.
+
+    governed: whether a governor held the site's power down.
+    """
     return [
         *_overloads(summary),
         *_rejections(summary),
-        *_over_limit(summary),
+        *_over_limit(summary, governed),
         *_unsettled(summary),
         *_preemptions(summary),
         *_step_costs(summary),
@@ -49,7 +52,11 @@ def _rejections(summary: Mapping[str, Any]) -> Iterator[str]:
             continue
         longer = "longer than a replica's KV room"
         why = f"their queue was full, or they were {longer}" if workload["model"] in limited else f"{longer}"
-        told = {"limited": "beyond their limit", "expired": "given up while waiting"}
+        told = {
+            "limited": "beyond their limit",
+            "expired": "given up while waiting",
+            "shed": "turned away by the power governor",
+        }
         known = {key: workload["requests"][key] for key in told if workload["requests"].get(key)}
         if known:
             others = rejected - sum(known.values())
@@ -65,12 +72,13 @@ def _rejections(summary: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _over_limit(summary: Mapping[str, Any]) -> Iterator[str]:
+def _over_limit(summary: Mapping[str, Any], governed: bool) -> Iterator[str]:
     power = summary["power"]
+    held = "its governor did not hold it below" if governed else "nothing in this run holds it back"
     if power["limit_w"] is not None and power["headroom_w"] < 0:
         yield (
             f"the site draws {format_power(power['site_w_peak'])} at its peak, above its limit of "
-            f"{format_power(power['limit_w'])}; nothing in this run holds it back"
+            f"{format_power(power['limit_w'])}; {held}"
         )
 
 

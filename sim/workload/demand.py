@@ -11,6 +11,7 @@ import numpy as np
 
 from sim.catalog.workloads import length_table
 from sim.engine import plan as P
+from sim.engine.kernel.clock import TICKS_PER_S
 from sim.engine.kernel.rng import stream_key
 from sim.scenario.arrivals import TraceArrivals
 from sim.scenario.lengths import INPUT_FLOOR, OUTPUT_FLOOR, MixLengths, TraceLengths
@@ -23,7 +24,6 @@ from sim.workload.trace import Trace, read_trace, unhashed
 
 NO_LIMIT = 1 << 40
 NO_COUNT = 2**31 - 1
-TICKS_PER_S = 2.0**30
 SLO_SLACK = 1e-9
 """Relative: a latency that equals its target up to rounding meets it."""
 _PROCESS = {
@@ -168,7 +168,7 @@ class _Builder:
         match arrivals.process:
             case "closed":
                 row["clients"] = arrivals.clients // cells
-                row["think_tick"] = round(arrivals.think_s * 2**30)
+                row["think_tick"] = round(arrivals.think_s * TICKS_PER_S)
                 if arrivals.requests is not None:
                     row["limit"] = -(-arrivals.requests // cells)
             case "all-at-once":

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+UNBOUNDED = 2**30
+"""Stands for a limit that is not set [tokens, or times]."""
 Kind = Literal["template", "prompt", "all", "own", "others", "transcript"]
 """What a text is:
 
@@ -111,7 +113,7 @@ class Stage:
     tool: Tool = Tool()
     probability: float = 1.0
     repeat: Repeat | None = None
-    longest_input: int = 2**30
+    longest_input: int = UNBOUNDED
     first: bool = True
     drawn_output: bool = False
 

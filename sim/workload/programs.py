@@ -12,11 +12,8 @@ from sim.scenario.stage import MOST_TOKENS, Draw, Loop, Text, ToolUse
 from sim.scenario.stage import Stage as StageTable
 from sim.scenario.technique import Technique
 from sim.scenario.workload import Workload
-from sim.workload.program import Amount, Program, Read, Repeat, Stage, Tool, job, plain
+from sim.workload.program import UNBOUNDED, Amount, Program, Read, Repeat, Stage, Tool, job, plain
 from sim.workload.sessions import session_program
-
-UNBOUNDED = 2**30
-"""Stands in a program for a limit that a technique does not set."""
 
 
 def program_of(workload: Workload, scenario: Scenario) -> Program:

@@ -7,10 +7,9 @@ it takes time, and brings the next question.
 from __future__ import annotations
 
 from sim.scenario.session import FixedTurns, GeometricTurns, LognormalTurns, Session
-from sim.workload.program import Amount, Program, Read, Repeat, Stage, Tool
+from sim.workload.program import UNBOUNDED, Amount, Program, Read, Repeat, Stage, Tool
 
 NAME = "session"
-UNBOUNDED = 2**30
 
 
 def session_program(session: Session, model: str) -> Program:

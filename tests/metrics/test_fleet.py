@@ -94,3 +94,16 @@ def test_the_perfect_scaler_at_saturation_needs_what_is_there():
     assert found is not None and found.tolist() == [0, 1, 3, 4]
     static = Scheduler.model_validate({"kind": "static", "max_batch": 64})
     assert needed_replicas(step, static, lengths, columns, np.full(4, 60.0)) is None
+
+
+@pytest.mark.parametrize("role", ["prefill", "decode"])
+def test_the_perfect_scaler_of_a_part_of_each_request_counts_that_part(role):
+    scheduler, lengths = Scheduler(max_batch=64), Moments(500.0, 100.0, 1e4, 5e4).part(role)
+    step = cost(max_batch=64)
+    most = capacity(step, scheduler, lengths)
+    assert most is not None
+    columns = np.zeros((4, S.WINDOW_COLUMNS))
+    served = most.requests_per_s * 60.0 * np.array([0.0, 0.4, 3.0, 3.1])
+    columns[:, S.PREFILLED], columns[:, S.DECODED] = served * lengths.computed, served * lengths.output
+    found = needed_replicas(step, scheduler, lengths, columns, np.full(4, 60.0))
+    assert found is not None and found.tolist() == [0, 1, 3, 4]

@@ -9,6 +9,7 @@ from sim.catalog.servers import server, wall_power_w
 from sim.engine import state as S
 from sim.metrics.summary import summarise
 from sim.metrics.tables import requests_table, windows_table
+from sim.metrics.warnings import warnings_of
 from tests.engine.setups import cost, scenario
 from tests.samples import observe
 
@@ -141,6 +142,21 @@ def test_warnings_of_the_step_cost_are_passed_on():
     step = cost(max_batch=256)
     told = type(step)(**{**step.__dict__, "warnings": ("nobody measured this",)})
     assert "pool H100-SXM-80GB-0: nobody measured this" in summarise(observe(made, [told]))["warnings"]
+
+
+def test_what_a_governor_did_is_not_put_on_others():
+    summary = one_batch()
+    over = {**summary, "power": {**summary["power"], "limit_w": 1000.0, "headroom_w": -50.0}}
+    assert any("nothing in this run holds it back" in text for text in warnings_of(over))
+    (told,) = (text for text in warnings_of(over, governed=True) if "above its limit" in text)
+    assert told.endswith("its governor did not hold it below")
+    requests = {**summary["workloads"][0]["requests"], "arrived": 10, "rejected": 5, "shed": 5}
+    turned = {**summary, "workloads": [{**summary["workloads"][0], "requests": requests}]}
+    (told,) = (text for text in warnings_of(turned) if "rejected" in text)
+    assert "(5 turned away by the power governor)" in told
+    requests["shed"] = 2
+    (told,) = (text for text in warnings_of(turned) if "rejected" in text)
+    assert "(2 turned away by the power governor, 3: longer than a replica's KV room)" in told
 
 
 def test_pool_figures_tell_the_room_and_the_knowledge():
